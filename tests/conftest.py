@@ -1,0 +1,53 @@
+"""What holds for every test. Warnings are errors: pyproject.toml says so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import settings
+
+TESTS = str(Path(__file__).parent)
+
+
+# --- time ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def autojump_clock() -> NoReturn:
+    raise RuntimeError(
+        "autojump_clock jumps while a thread still works, so a test with a database or a file times out at "
+        "once. Write a scenario and run it in a simulated world, or pass `now` to the pure room by hand."
+    )
+
+
+def _forbidden_in_tests(name: str, sleep: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if sys._getframe(1).f_code.co_filename.startswith(TESTS):
+            raise RuntimeError(
+                f"{name} in a test is slow on one machine and too short on the next. Wait for what must "
+                "happen: an event, a reply, wait_all_tasks_blocked(); or give `now` as an argument."
+            )
+        return sleep(*args, **kwargs)
+
+    return guarded
+
+
+# Replaced before any test is imported, so that `from time import sleep` is found out too.
+time.sleep = _forbidden_in_tests("time.sleep", time.sleep)
+asyncio.sleep = _forbidden_in_tests("asyncio.sleep", asyncio.sleep)
+
+
+# --- Hypothesis ------------------------------------------------------------------------------------------
+
+# No deadline: on a busy machine it would measure the neighbours.
+settings.register_profile("fast", deadline=None, max_examples=50)
+settings.register_profile("ci", settings.get_profile("fast"), derandomize=True, print_blob=True)
+settings.register_profile("thorough", deadline=None, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "fast"))
