@@ -92,9 +92,11 @@ def piece_span(index: int, size: int, piece_size: int) -> tuple[int, int]:
     return offset, min(piece_size, size - offset)
 
 
-def hash_piece(data: bytes | bytearray | memoryview) -> bytes:
+def hash_piece(*parts: bytes | bytearray | memoryview) -> bytes:
+    """The hash of a piece that is given whole, or in parts, one after the other."""
     hasher = _PIECE_HASHER.copy()  # a copy saves deriving the key again
-    hasher.update(data)
+    for part in parts:
+        hasher.update(part)
     return hasher.digest()
 
 

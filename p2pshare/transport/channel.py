@@ -1,0 +1,397 @@
+"""One session on one byte stream: ask and be answered, say, and hear what the other side asks.
+
+    async with run_channel(greeted) as channel:
+        hits = await channel.ask(Search(request=channel.next_request(), query="wu-tang"))
+
+Rule 1: one task reads, at most one task writes; nobody else touches the stream, so cancelling whoever waits
+for
+        an answer or for room never leaves half a record on the wire.
+Rule 2: whatever ends the connection wakes everybody who waits on it with `Disconnected`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from p2pshare import limits
+from p2pshare.addresses import Address
+from p2pshare.errors import CloseCode, Disconnected, Misuse, PeerFault, Reason, Refused
+from p2pshare.identity import NodeId
+from p2pshare.session.events import Closed, Event, HandshakeDone, MessageReceived
+from p2pshare.session.session import Session
+from p2pshare.transport.background import background
+from p2pshare.wire.schema import Message
+from p2pshare.wire.session import Cancel, Close, Hello
+from p2pshare.wire.session import Refused as RefusedMessage
+
+READ_BYTES = 64 * limits.KIB  # what an idle connection asks for at a time
+READ_BYTES_BUSY = 1 * limits.MIB  # what one in the middle of a transfer asks for
+WRITE_BYTES = 512 * limits.KIB  # sealed and handed to the stream at a time
+INBOX_MESSAGES = 64  # requests and notices that wait for our own side; beyond, the stream is left unread
+UNREAD_ANSWER_BYTES_MAX = 64 * limits.MIB  # payload of one request that our own side has not looked at
+LOOK_S = 0.1  # for bytes that are there already, before silence is concluded
+FAREWELL_S = 1.0  # how long a closing connection may take to get its last message out
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message and the raw bytes that came with it."""
+
+    message: Message
+    payload: memoryview | None = None
+
+
+@dataclass
+class Greeted:
+    """A stream whose handshake is done: known peer, no task running on it yet."""
+
+    stream: trio.abc.Stream
+    session: Session
+    done: HandshakeDone
+    events: list[Event]  # what arrived together with the end of the handshake
+    remote: Address | None
+    dialed: bool
+
+
+async def greet(
+    stream: trio.abc.Stream, session: Session, *, remote: Address | None, dialed: bool
+) -> Greeted:
+    """Do the handshake. Raises `Disconnected`, or `PeerFault` after telling them; the stream stays the
+    caller's.
+    """
+    with trio.move_on_after(limits.HANDSHAKE_TIMEOUT_S):
+        while True:
+            if outgoing := session.data_to_send(WRITE_BYTES):
+                await _send_all(stream, outgoing)
+            data = await _receive_some(stream, limits.HANDSHAKE_BYTES_MAX)
+            if not data:
+                raise Disconnected("The other side hung up during the handshake.")
+            try:
+                events = session.receive_data(data, trio.current_time())
+            except PeerFault:
+                await say_farewell(stream, session)
+                raise
+            if events and isinstance(events[0], HandshakeDone):
+                if outgoing := session.data_to_send(WRITE_BYTES):
+                    await _send_all(stream, outgoing)
+                return Greeted(stream, session, events[0], events[1:], remote, dialed)
+            for event in events:
+                if isinstance(event, Closed):
+                    raise Disconnected(event.text or "The other side closed the connection.", event.code)
+    raise Disconnected(f"The other side did not finish the handshake within {limits.HANDSHAKE_TIMEOUT_S} s.")
+
+
+async def say_farewell(stream: trio.abc.Stream, session: Session) -> None:
+    """Get a last message out if that is quick; never fails."""
+    with trio.move_on_after(FAREWELL_S, shield=True):
+        try:
+            while outgoing := session.data_to_send(WRITE_BYTES):
+                await stream.send_all(outgoing)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            pass
+
+
+class Answers:
+    """The answers to one request, in order; iteration ends after the last one.
+
+    Raises `Refused` if they say no and `Disconnected` if the connection ends before the last answer.
+    """
+
+    def __init__(self, asked: Message) -> None:
+        self.asked = asked
+        self.complete = False
+        self._send, self._receive = trio.open_memory_channel[Incoming](math.inf)
+        self._unread_bytes = 0
+        self._ending: Disconnected | None = None
+
+    def __aiter__(self) -> Answers:
+        return self
+
+    async def __anext__(self) -> Incoming:
+        try:
+            answer = await self._receive.receive()
+        except trio.EndOfChannel:
+            if self._ending is not None:
+                raise self._ending from None
+            raise StopAsyncIteration from None
+        self._unread_bytes -= len(answer.payload or b"")
+        message = answer.message
+        if isinstance(message, RefusedMessage):
+            raise Refused(message.reason, message.text, message.retry_after_s)
+        return answer
+
+    def deliver(self, answer: Incoming) -> None:
+        """Called by the reader. Raises `PeerFault` if more came than anybody asked for."""
+        self._unread_bytes += len(answer.payload or b"")
+        if self._unread_bytes > UNREAD_ANSWER_BYTES_MAX:
+            raise PeerFault(CloseCode.TOO_FAST, "More data than was asked for.")
+        self._send.send_nowait(answer)
+        if not getattr(answer.message, "more", False):
+            self.complete = True
+            self._send.close()
+
+    def end(self, ending: Disconnected) -> None:
+        """Called when the connection is over."""
+        if not self.complete:
+            self._ending = ending
+        self._send.close()
+
+
+class Channel:
+    """What both ends of a connection talk through. Made by `run_channel`."""
+
+    def __init__(self, greeted: Greeted, nursery: trio.Nursery) -> None:
+        self.peer: NodeId = greeted.done.peer
+        self.hello: Hello = greeted.done.hello
+        self.remote = greeted.remote
+        self.dialed = greeted.dialed
+        self.ending: Disconnected | None = None
+        """Why the connection is over; None while it is not."""
+        self.over = trio.Event()
+        self._stream = greeted.stream
+        self._session = greeted.session
+        self._nursery = nursery
+        self._reading = trio.CancelScope()
+        self._writing: trio.CancelScope | None = None
+        self._room = trio.lowlevel.ParkingLot()
+        self._last_request = 0
+        self._open_requests = trio.Semaphore(limits.REQUESTS_OPEN_MAX)
+        self._waiting: dict[int, Answers] = {}
+        self._abandoned: dict[int, type[Message]] = {}
+        self._to_inbox, self._inbox = trio.open_memory_channel[Incoming](INBOX_MESSAGES)
+
+    # --- asking -------------------------------------------------------------------------------------
+
+    def next_request(self) -> int:
+        """A number for a new request, never used before on this channel."""
+        self._last_request += 1
+        return self._last_request
+
+    async def ask(self, message: Message) -> Any:
+        """The one answer to a request. Raises `Refused` or `Disconnected`."""
+        async with self.request(message) as answers:
+            async for answer in answers:
+                return answer.message
+        raise Misuse("A complete request had no answer.")
+
+    @asynccontextmanager
+    async def request(self, message: Message) -> AsyncIterator[Answers]:
+        """All answers to a request. Leaving before the last one tells the other side to stop."""
+        number: int = message.request  # type: ignore[attr-defined]
+        answers = Answers(message)
+        async with self._open_requests:
+            self._check_open()
+            self._waiting[number] = answers
+            try:
+                await self.send(message)
+                yield answers
+            finally:
+                self._waiting.pop(number, None)
+                if not answers.complete and self.ending is None:
+                    self._abandoned[number] = type(message)
+                    self.post(Cancel(request=number))
+
+    # --- saying -------------------------------------------------------------------------------------
+
+    async def send(self, message: Message, payload: bytes | bytearray | memoryview | None = None) -> None:
+        """Say something; waits while much is unsent. `payload` must not change until it is sent.
+
+        Raises `Disconnected`.
+        """
+        self._check_open()
+        self._session.send(message, payload)
+        self._start_writing()
+        while self._session.pending_bytes > limits.OUTBOX_HIGH_WATER_BYTES and self.ending is None:
+            await self._room.park()
+        self._check_open()
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    def post(self, message: Message) -> None:
+        """Say something without ever waiting. A reader who lets too much pile up is disconnected."""
+        if self.ending is not None or self._session.over:
+            return
+        self._session.send(message, None)
+        if self._session.pending_bytes > limits.OUTBOX_BYTES_MAX:
+            self._finish(Disconnected("The other side does not read.", CloseCode.TOO_SLOW))
+        else:
+            self._start_writing()
+
+    async def refuse(self, request: int, reason: Reason, text: str = "", retry_after_s: int = 0) -> None:
+        """Say no to a request. Raises `Disconnected`."""
+        await self.send(
+            RefusedMessage(request=request, reason=reason, text=text, retry_after_s=retry_after_s)
+        )
+
+    # --- hearing ------------------------------------------------------------------------------------
+
+    def incoming(self) -> trio.MemoryReceiveChannel[Incoming]:
+        """What the other side asks and says, to iterate over until the connection is over (`ending` tells why)."""
+        return self._inbox
+
+    # --- ending -------------------------------------------------------------------------------------
+
+    async def aclose(self, code: CloseCode = CloseCode.BYE, text: str = "") -> None:
+        """Say farewell and end the connection."""
+        if self.ending is None:
+            if not self._session.over:
+                self._session.send(Close(code=code, text=text), None)
+            await self._farewell()
+            self._finish(Disconnected("We closed the connection.", code))
+
+    def _check_open(self) -> None:
+        if self.ending is not None:
+            raise Disconnected(str(self.ending), self.ending.code)
+        if self._session.over:  # the last words are just being sent
+            raise Disconnected
+
+    def _finish(self, ending: Disconnected) -> None:
+        if self.ending is not None:
+            return
+        self.ending = ending
+        self.over.set()
+        self._to_inbox.close()
+        for answers in self._waiting.values():
+            answers.end(ending)
+        self._room.unpark_all()
+        self._reading.cancel()
+        if self._writing is not None:
+            self._writing.cancel()
+
+    async def _farewell(self) -> None:
+        """Wait until the last message is out, within limits."""
+        self._start_writing()
+        with trio.move_on_after(FAREWELL_S, shield=True):
+            while self._writing is not None and self.ending is None:
+                await self._room.park()
+
+    # --- the two tasks ------------------------------------------------------------------------------
+
+    async def _read(self, events: list[Event]) -> None:
+        try:
+            with self._reading:
+                await self._read_until_the_end(events)
+        except PeerFault as fault:
+            if not self._session.over:  # otherwise it found the fault itself and has queued its last words
+                self._session.send(Close(code=fault.code, text=fault.text), None)
+            await self._farewell()
+            self._finish(Disconnected(f"They broke the protocol: {fault.text}", fault.code))
+        except Disconnected as ending:
+            self._finish(ending)
+
+    async def _read_until_the_end(self, events: list[Event]) -> None:
+        read_bytes = READ_BYTES
+        while True:
+            while events:
+                await self._deliver(events.pop(0))  # and keep no payload alive while waiting
+            data: bytes | bytearray | None = None
+            timer = self._session.next_timer()
+            # A look at the stream even if delivering took long: what waits there is no silence.
+            with trio.move_on_at(math.inf if timer is None else max(timer, trio.current_time() + LOOK_S)):
+                data = await _receive_some(self._stream, read_bytes)
+            if data is None:
+                events = self._session.handle_timer(trio.current_time())
+            elif not data:
+                raise Disconnected("The other side hung up.")
+            else:
+                events = self._session.receive_data(data, trio.current_time())
+                read_bytes = READ_BYTES_BUSY if len(data) == read_bytes else READ_BYTES
+            self._start_writing()  # a ping is due, or one was answered
+
+    async def _deliver(self, event: Event) -> None:
+        if isinstance(event, Closed):
+            raise Disconnected(event.text or f"They closed the connection: {event.code.__doc__}", event.code)
+        assert isinstance(event, MessageReceived)
+        message = event.message
+        if not message.ANSWERS and not isinstance(message, RefusedMessage):
+            await self._hand_in(Incoming(message, event.payload))
+            return
+        number: int = message.request  # type: ignore[attr-defined]
+        answers = self._waiting.get(number)
+        asked = (
+            type(answers.asked)
+            if answers is not None and not answers.complete
+            else self._abandoned.get(number)
+        )
+        if asked is None or (message.ANSWERS and asked not in message.ANSWERS):
+            raise PeerFault(CloseCode.WRONG_ORDER, f"{message.NAME} answers nothing that was asked.")
+        if answers is not None:
+            answers.deliver(Incoming(message, event.payload))
+        elif not getattr(message, "more", False):
+            del self._abandoned[number]
+
+    async def _hand_in(self, incoming: Incoming) -> None:
+        """Raises `Disconnected` if our own side takes nothing for too long.
+
+        That happens to somebody who asks on and on without reading the answers: the task that answers waits
+        for room to send, so the inbox stays full, and nothing would ever notice the silence.
+        """
+        with trio.move_on_after(limits.SILENT_AFTER_S):
+            try:
+                await self._to_inbox.send(incoming)
+            except trio.ClosedResourceError:  # the connection ended meanwhile
+                raise Disconnected from None
+            return
+        raise Disconnected("The other side asks but does not read.", CloseCode.TOO_SLOW)
+
+    def _start_writing(self) -> None:
+        # No task waits beside an idle connection: one is started when there is something to write.
+        if self._writing is None and self._session.pending_bytes and self.ending is None:
+            self._writing = trio.CancelScope()
+            self._nursery.start_soon(self._write, self._writing)
+
+    async def _write(self, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                while outgoing := self._session.data_to_send(WRITE_BYTES):
+                    await _send_all(self._stream, outgoing)
+                    if self._session.pending_bytes <= limits.OUTBOX_HIGH_WATER_BYTES:
+                        self._room.unpark_all()
+        except Disconnected as ending:
+            self._finish(ending)
+        finally:
+            self._writing = None
+            self._room.unpark_all()
+
+
+@asynccontextmanager
+async def run_channel(greeted: Greeted) -> AsyncIterator[Channel]:
+    """A running channel, closed on leaving: politely, and with its code if a `PeerFault` leaves the block.
+
+    Errors of the block come out as they are. A connection that ends does not end the block: it finds out when
+    it next asks or says something, or by `over`.
+    """
+    try:
+        async with background() as nursery:
+            channel = Channel(greeted, nursery)
+            nursery.start_soon(channel._read, greeted.events)
+            code, text = CloseCode.BYE, ""
+            try:
+                yield channel
+            except PeerFault as fault:
+                code, text = fault.code, fault.text
+                raise
+            finally:
+                with trio.CancelScope(shield=True):  # bounded by FAREWELL_S
+                    await channel.aclose(code, text)
+    finally:
+        await trio.aclose_forcefully(greeted.stream)
+
+
+async def _send_all(stream: trio.abc.Stream, data: memoryview) -> None:
+    try:
+        await stream.send_all(data)
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise Disconnected("The connection was lost.") from error
+
+
+async def _receive_some(stream: trio.abc.Stream, max_bytes: int) -> bytes | bytearray:
+    try:
+        return await stream.receive_some(max_bytes)
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise Disconnected("The connection was lost.") from error
