@@ -1,0 +1,1 @@
+"""The client: an engine without any window, and fronts that show what it does."""

@@ -1,0 +1,120 @@
+"""What is kept of a download in the library, and the units that read and write it.
+
+A row exists before the first byte is asked for, and `done` never names a piece that is not safely on the
+disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+
+from client.engine.status import DownloadState
+from p2pshare.hashing import FileId
+from p2pshare.identity import NodeId
+from p2pshare.wire.schema import pack, unpack_untrusted
+
+_COLUMNS = (
+    "id, file_id, person, offer, size, name, target_folder, target_path, folder, state, problem, piece_size,"
+    " hashes, part, part_identity, done, sources, added_at, finished_at, wasted_bytes"
+)
+
+
+@dataclass(frozen=True)
+class KnownSource:
+    """Somebody who was seen to hold the file."""
+
+    server: NodeId  # that named them
+    node: NodeId
+    nick: str
+    offer: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One row."""
+
+    id: int = 0
+    file: FileId | None
+    person: NodeId | None = None  # who offered it unhashed, and
+    offer: int | None = None  # under which number
+    size: int
+    name: str
+    target_folder: str
+    target_path: str  # within the target folder, "/" between the parts
+    folder: str = ""
+    state: DownloadState = DownloadState.LOOKING
+    problem: str = ""
+    piece_size: int | None = None
+    hashes: bytes | None = None
+    part: str = ""
+    part_identity: str | None = None
+    done: bytes = b""
+    sources: tuple[KnownSource, ...] = field(default=())
+    added_at: float
+    finished_at: float | None = None
+    wasted_bytes: int = 0
+
+
+def insert(connection: sqlite3.Connection, record: Record) -> int:
+    """Returns the id."""
+    row = _to_row(record)
+    cursor = connection.execute(
+        f"INSERT INTO download({_COLUMNS}) VALUES (NULL, {', '.join('?' * (len(row) - 1))})", row[1:]
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def save(connection: sqlite3.Connection, record: Record) -> None:
+    """Replace the row of this id."""
+    row = _to_row(record)
+    names = _COLUMNS.split(", ")[1:]
+    connection.execute(
+        f"UPDATE download SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?", (*row[1:], row[0])
+    )
+
+
+def delete(connection: sqlite3.Connection, number: int) -> None:
+    connection.execute("DELETE FROM download WHERE id = ?", (number,))
+
+
+def load_all(connection: sqlite3.Connection) -> list[Record]:
+    """Oldest first."""
+    return [_from_row(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM download ORDER BY id")]
+
+
+def _to_row(record: Record) -> tuple[object, ...]:
+    sources = pack([[one.server, one.node, one.nick, one.offer] for one in record.sources])
+    return (
+        record.id,
+        record.file,
+        record.person,
+        record.offer,
+        record.size,
+        record.name,
+        record.target_folder,
+        record.target_path,
+        record.folder,
+        record.state.value,
+        record.problem,
+        record.piece_size,
+        record.hashes,
+        record.part,
+        record.part_identity,
+        record.done,
+        sources,
+        record.added_at,
+        record.finished_at,
+        record.wasted_bytes,
+    )
+
+
+def _from_row(row: tuple[object, ...]) -> Record:
+    values = dict(zip(_COLUMNS.replace("file_id", "file").split(", "), row, strict=True))
+    values["state"] = DownloadState(str(values["state"]))
+    values["sources"] = tuple(
+        KnownSource(NodeId(server), NodeId(node), nick, offer)
+        for server, node, nick, offer in unpack_untrusted(bytes(values["sources"]))  # type: ignore[call-overload]
+    )
+    return Record(**values)  # type: ignore[arg-type]

@@ -1,0 +1,82 @@
+"""The engine's whole public face: what a front may ask, and nothing else.
+
+`Engine` implements it in this process; `control.connect` returns the same face of an engine that runs in
+another process. Every argument and result is plain data (see `status.py`). All errors are `LocalTrouble` or
+`Refused`, with a sentence fit to show.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from client.engine.status import DownloadView, EngineView, ListingView, SearchView, ShareView, UploadView
+
+
+class Face(Protocol):
+    """Plain calls down, frozen snapshots up."""
+
+    async def status(self) -> EngineView:
+        """Everything at one glance."""
+
+    async def join(self, link: str) -> str:
+        """Use the index server of an invite link (or `host:port`). Returns its name once logged in."""
+
+    async def leave(self, server: str) -> None:
+        """Forget an index server, named by node id, name or address."""
+
+    async def rename(self, nick: str) -> None:
+        """Change the nick, here and on every server."""
+
+    async def add_share(self, path: str) -> ShareView:
+        """Share a folder. Searchable at once; hashed in the background."""
+
+    async def remove_share(self, path: str) -> None:
+        """Share a folder no longer. Nothing on disk is touched."""
+
+    async def rescan(self) -> tuple[ShareView, ...]:
+        """Look for changes in every shared folder now."""
+
+    async def search(
+        self,
+        query: str,
+        kinds: tuple[str, ...] = (),
+        extensions: tuple[str, ...] = (),
+        size_min: int = 0,
+        size_max: int | None = None,
+        limit: int = 50,
+    ) -> SearchView:
+        """Search every connected index server. The results are kept, so that `get` can name them by
+        number.
+        """
+
+    async def get(self, what: str, target: str | None = None) -> tuple[DownloadView, ...]:
+        """Download: the number of a result, a `magnet:` link, or `NICK/folder/or/file` as `browse` shows it.
+        `target` is a folder or a file name; the download folder if None. Returns what was started."""
+
+    async def downloads(self) -> tuple[DownloadView, ...]:
+        """All downloads, oldest first."""
+
+    async def pause(self, download: int) -> None:
+        """Stop a download until `resume`."""
+
+    async def resume(self, download: int) -> None:
+        """Go on with a paused, failed or stuck download."""
+
+    async def cancel(self, download: int) -> None:
+        """Give a download up and delete its partial data."""
+
+    async def clear(self) -> int:
+        """Forget downloads that are complete, failed or cancelled. Returns how many."""
+
+    async def uploads(self) -> tuple[UploadView, ...]:
+        """Who is being served, and who waits."""
+
+    async def browse(self, person: str, folder: str = "") -> ListingView:
+        """One folder of what a person (nick or node id) shares."""
+
+    async def link(self, what: str) -> str:
+        """A link for: a path of a shared file, the number of a result, a download, or "me"/"invite" for an
+        invite to the first connected index server."""
+
+    async def stop(self) -> None:
+        """End the engine. Downloads go on where they were at the next start."""

@@ -1,0 +1,39 @@
+"""Everything that others can fetch from here: shared files, and the verified pieces of running downloads."""
+
+from __future__ import annotations
+
+from client.engine.downloads.collection import Downloads
+from client.engine.held import Held
+from client.engine.listing import ListingPage
+from client.engine.offers import PARTIAL_OFFERS_FROM
+from client.engine.shares import Shares
+from p2pshare.errors import Refused
+from p2pshare.hashing import FileId
+
+
+class Shelf:
+    """What the uploads serve from."""
+
+    def __init__(self, shares: Shares, downloads: Downloads) -> None:
+        self._shares = shares
+        self._downloads = downloads
+
+    async def hold(self, file: FileId) -> Held | None:
+        """A whole copy if there is one, otherwise what has arrived of it so far. Raises `Refused`."""
+        try:
+            whole = await self._shares.hold(file)
+        except Refused:
+            if (partial := self._downloads.hold(file)) is not None:
+                return partial
+            raise
+        return whole or self._downloads.hold(file)
+
+    async def hold_offer(self, offer: int) -> Held | None:
+        """By our own number for it. Raises `Refused`."""
+        if offer >= PARTIAL_OFFERS_FROM:
+            return self._downloads.hold_offer(offer)
+        return await self._shares.hold_offer(offer)
+
+    async def listing(self, folder: str, cursor: bytes) -> ListingPage | None:
+        """One page of a shared folder. Raises `Refused` or `BadMessage`."""
+        return await self._shares.listing(folder, cursor)
