@@ -1,0 +1,182 @@
+"""The command `p2pshare-index`, also as `python -m index_server`."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import structlog
+import tomlkit
+import trio
+
+from index_server import logs, words
+from index_server.config import Config, Seconds, default_text, flag_of, keys, load_config, meanings
+from index_server.server import DATABASE_FILE, IndexServer, claim_folder, open_server, server_identity
+from index_server.smoke import smoke
+from p2pshare.errors import LocalTrouble
+from p2pshare.transport import discover
+from p2pshare.transport.endpoint import Endpoint
+from p2pshare.wire.fields import Role
+
+EXIT_TROUBLE = 1
+EXIT_USAGE = 2  # also what click uses
+FILES_BESIDES_CONNECTIONS = 64  # the database, the log, connections that are just being refused or tested
+
+EPILOG = """
+\b
+Exit codes:
+  0    stopped as asked, or the check went well
+  1    could not start or go on; the sentence on stderr says why
+  2    the command or the settings were not understood
+
+Every setting can also stand in a TOML file, or in the environment as P2PSHARE_INDEX_<SECTION>_<KEY>.
+For a file to begin with: p2pshare-index --print-config > index.toml
+"""
+
+log = structlog.stdlib.get_logger("index_server")
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for every key of default.toml, with its comment as help."""
+    for key in reversed(keys()):
+        option = click.option(flag_of(key), key.replace(".", "_"), metavar="VALUE", help=meanings()[key])
+        command = option(command)
+    return command
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Read settings from FILE."
+)
+@click.option("--check", is_flag=True, help="Check the settings, say what they mean, and stop.")
+@click.option("--print-config", is_flag=True, help="Print the settings as a commented file, and stop.")
+@click.option(
+    "--smoke", "run_smoke", is_flag=True, help="Try a server and a client on this machine, and stop."
+)
+@click.option("--version", "print_version", is_flag=True, help="Print the version, and stop.")
+@_with_settings
+def main(
+    file: Path | None,
+    check: bool,
+    print_config: bool,
+    run_smoke: bool,
+    print_version: bool,
+    **settings: str | None,
+) -> None:
+    """Run an index server, where people find each other and what they share."""
+    if print_version:
+        click.echo(_version())
+        return
+    try:
+        flags = {key: text for key in keys() if (text := settings[key.replace(".", "_")]) is not None}
+        config = load_config(file, os.environ, flags)
+    except LocalTrouble as trouble:
+        _fail(trouble, EXIT_USAGE)
+    if print_config:
+        click.echo(_as_toml(config), nl=False)
+        return
+    if check:
+        click.echo("\n".join(words.explained(config)))
+        return
+    logs.configure(config.log.format, config.log.level)
+    try:
+        if run_smoke:
+            trio.run(smoke, click.echo)
+            click.echo("OK")
+        else:
+            with claim_folder(config.data_folder):
+                trio.run(_run, config)
+    except LocalTrouble as trouble:
+        _fail(trouble, EXIT_TROUBLE)
+    except BaseExceptionGroup as group:
+        troubles = group.subgroup(LocalTrouble)
+        if troubles is None:
+            raise
+        _fail(_first(troubles), EXIT_TROUBLE)
+
+
+async def _run(config: Config) -> None:
+    endpoint = Endpoint.create(server_identity(config.data_folder), Role.INDEX, agent=_version())
+    _allow_files(config.connections.total)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with open_server(config, endpoint, config.data_folder / DATABASE_FILE) as server:
+            invite = words.invite_of(config, endpoint.node, server.port, discover.own_hosts())
+            # Whoever started us through a pipe waits for the invite.
+            click.echo("\n".join(words.started(config, invite, server.port)))
+            sys.stdout.flush()
+            log.info("started", port=server.port)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_set_catalogue_aside, server)
+                async for number in signals:
+                    log.info("stopping", signal=signal.Signals(number).name, online=len(server.desk.online))
+                    break
+                nursery.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def _set_catalogue_aside(server: IndexServer) -> None:
+    """Keep the garbage collector from looking at the catalogue, which takes 0.2 s for 120,000 offers."""
+    await server.filled.wait()
+    gc.collect()
+    gc.freeze()
+
+
+def _allow_files(connections: int) -> None:
+    """Each connection is an open file, of which systems allow few unless asked."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows has no such limit
+    wanted = connections + FILES_BESIDES_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning(
+            "the system allows fewer open files than connections.total needs", allowed=allowed, wanted=wanted
+        )
+
+
+def _as_toml(config: Config) -> str:
+    """default.toml with the values that hold now."""
+    document, defaults = tomlkit.parse(default_text()), load_config(None, {}, {})
+    for key, (hint, _) in keys().items():
+        section, name = key.split(".")
+        value = getattr(getattr(config, section), name)
+        if value != getattr(getattr(defaults, section), name):
+            text = f"{value:g} s" if hint is Seconds else value
+            document[section][name] = list(value) if isinstance(value, tuple) else text
+    return tomlkit.dumps(document)
+
+
+def _version() -> str:
+    try:
+        return f"p2pshare-index {version('p2pshare')}"
+    except PackageNotFoundError:
+        return "p2pshare-index, not installed but run from its source"
+
+
+def _first(group: BaseExceptionGroup[LocalTrouble]) -> LocalTrouble:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, LocalTrouble)
+    return error
+
+
+def _fail(trouble: LocalTrouble, code: int) -> NoReturn:
+    click.echo(str(trouble), err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
