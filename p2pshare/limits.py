@@ -29,8 +29,8 @@ CONTROL_MESSAGES_PER_S = (
     2_000  # sustained messages from one connection: a folder of small files needs hundreds
 )
 CONTROL_MESSAGES_BURST = 10_000  # pages of a listing or a batch of requests at once
-CONTROL_BYTES_PER_S = 4 * MIB  # a manifest of 100,000 offers passes in some four seconds
-CONTROL_BYTES_BURST = 16 * MIB  # the first publish of a large share
+CONTROL_BYTES_PER_S = 32 * MIB  # 100,000 offers of some 200 bytes a second, and room
+CONTROL_BYTES_BURST = 64 * MIB  # the first publish of a large share
 REQUESTS_OPEN_MAX = 64  # requests of one side that wait for an answer at the same time
 
 # --- identities and names ----------------------------------------------------------------------------

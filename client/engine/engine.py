@@ -16,7 +16,7 @@ import trio
 
 from client.engine.browsing import Browser, listing_view
 from client.engine.downloads.collection import Downloads
-from client.engine.downloads.download import Surroundings
+from client.engine.downloads.surroundings import Surroundings
 from client.engine.library import MIGRATIONS
 from client.engine.machine import Machine
 from client.engine.membership import Membership

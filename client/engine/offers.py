@@ -16,6 +16,7 @@ from p2pshare.wire.schema import load_untrusted, unpack_untrusted
 
 PARTIAL_OFFERS_FROM = 1 << 31  # below are rows of `file`, above the files that are still being downloaded
 UNIX_TIME_MAX = 1 << 40
+COPIES_MAX = 8  # tried when a file is asked for; the same cover picture may lie in a thousand folders
 
 COLUMNS = "f.id, s.name, d.path, f.name, f.size, f.mtime_ns, f.file_id, f.tags"
 FILES = "file f JOIN folder d ON d.id = f.folder JOIN share s ON s.id = d.share"
@@ -44,7 +45,8 @@ def find_offer(db: sqlite3.Connection, offer: int) -> Offer | None:
 def find_offer_at(db: sqlite3.Connection, share: int, folder: str, name: str) -> Offer | None:
     """By place."""
     row = db.execute(
-        f"SELECT {COLUMNS} FROM {FILES} WHERE d.share = ? AND d.path = ? AND f.sort_key = ? AND f.name = ?",
+        f"SELECT {COLUMNS} FROM {FILES}"
+        " WHERE d.share = ? AND d.path = ? AND f.sort_key = ? AND f.name = ? AND NOT s.away",
         (share, folder, name.casefold(), name),
     ).fetchone()
     return offer_of(row) if row else None
@@ -103,8 +105,10 @@ def find_on_disk(db: sqlite3.Connection, offer: int) -> OnDisk | None:
 
 
 def copies_of(db: sqlite3.Connection, file: FileId) -> list[tuple[OnDisk, PieceHashes]]:
-    """Every shared copy of a file, with its piece hashes."""
-    rows = db.execute(f"SELECT {ON_DISK} FROM {FILES} WHERE f.file_id = ? AND NOT s.away", (file,))
+    """Shared copies of a file, COPIES_MAX at most, with its piece hashes."""
+    rows = db.execute(
+        f"SELECT {ON_DISK} FROM {FILES} WHERE f.file_id = ? AND NOT s.away LIMIT ?", (file, COPIES_MAX)
+    )
     copies = [on_disk_of(row) for row in rows.fetchall()]
     hashed = [(copy, hash_cache.piece_hashes(db, copy.path, copy.stamp)) for copy in copies]
     return [(copy, hashes) for copy, hashes in hashed if hashes is not None]

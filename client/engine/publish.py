@@ -1,8 +1,8 @@
 """What an index server has to be told so that its copy of our manifest becomes the manifest.
 
-What each server has acknowledged is kept as rows: offer and hash. At login both sides compare digests. If they
-are equal, only what changed since is told; if not, everything is told anew. While the program runs, offers that
-are touched are noted by number, so one changed file costs one row, however large the manifest.
+What each server has acknowledged is kept as rows: offer and hash. At login both sides compare digests. If
+those are equal, only what changed since is told; if not, everything is told anew. While the program runs,
+offers that are touched are noted by number: one changed file costs one row, however large the manifest.
 
 Rule 1: rows say what a server has acknowledged, never what we hope it has.
 Rule 2: `file.offer_hash` is the hash of the offer as the row stands; every change of the row makes it NULL.

@@ -29,7 +29,6 @@ from p2pshare.wire.index import (
     LoggedIn,
     Login,
     LookUp,
-    Notice,
     Person,
     Publish,
     Published,
@@ -42,6 +41,7 @@ from p2pshare.wire.schema import Message
 
 ANSWER_TIMEOUT_S = 20.0  # a server that is slower is treated as one that is gone
 HOPELESS_S = 600.0  # wait after a refusal that a person has to mend (nick taken, banned)
+REFUSED_PAUSE_S = 60.0  # before telling a change again that a server would not take
 PUBLISH_PAUSE_S = 0.3  # changes that come close together are told together
 
 
@@ -91,7 +91,6 @@ class ServerLink:
         self.invite = invite
         self.nick = nick
         self.online = Watch(False)
-        self.notices: list[str] = []
         self._endpoint = endpoint
         self._port = port
         self._publisher = publisher
@@ -223,8 +222,6 @@ class ServerLink:
             async for incoming in channel.incoming():
                 if isinstance(incoming.message, Caller):
                     await self._on_caller(self.node, incoming.message)
-                elif isinstance(incoming.message, Notice):
-                    self.notices = [*self.notices[-9:], incoming.message.text]
         raise channel.ending or Disconnected
 
     async def _tell_port(self, channel: Channel) -> None:
@@ -255,7 +252,7 @@ class ServerLink:
                         digest = b""  # fits nothing, so everything is told anew
                         continue
                     self._standing.problem = f"Your shares are not all listed on this server: {error.text}"
-                    await trio.sleep(max(error.retry_after_s, 60))
+                    await trio.sleep(error.retry_after_s or REFUSED_PAUSE_S)
                     continue
                 await self._publisher.acknowledge(self.node, batch)
                 digest = batch.result

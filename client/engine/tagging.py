@@ -12,10 +12,12 @@ from client.engine.offers import FILES, ON_DISK, OnDisk, on_disk_of
 from client.engine.offload import Offload
 from client.engine.tag_worker import TagReader
 from p2pshare.database import Database
+from p2pshare.errors import LocalTrouble
 from p2pshare.transport.background import background
 from p2pshare.wire.fields import Tags
 
 BATCH = 16  # rows written together
+NO_READER_S = 3_600  # until it is tried again, after the program that reads tags did not start
 
 
 class Tagging:
@@ -39,7 +41,7 @@ class Tagging:
         self._work.set()
 
     async def run(self) -> None:
-        """Read tags for ever. Raises LocalTrouble when that is impossible on this machine."""
+        """Read tags for ever. Where that is impossible, files are offered without."""
         try:
             async with background() as nursery:
                 nursery.start_soon(self._interrupt_when_cancelled)
@@ -55,7 +57,11 @@ class Tagging:
                 await self._offload.run(self._reader.close)
 
     async def _read(self, files: list[OnDisk]) -> None:
-        tags = [(await self._offload.run(self._reader.read, [(f.root, f.parts)]))[0] for f in files]
+        try:
+            tags = [(await self._offload.run(self._reader.read, [(f.root, f.parts)]))[0] for f in files]
+        except LocalTrouble:
+            await trio.sleep(NO_READER_S)
+            return
         await trio.lowlevel.checkpoint_if_cancelled()  # what was interrupted is not to be kept
         self._on_tagged(await self._database.write(_keep, list(zip(files, tags, strict=True))))
 

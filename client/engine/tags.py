@@ -65,7 +65,7 @@ def tags_of(report: Any) -> Tags:
         track=_number(general.get("Track_Position") or general.get("Part_Position"), 65_535),
         year=_year(general.get("Recorded_Date") or general.get("Released_Date") or extra.get("DATE")),
         length_s=_number(general.get("Duration"), 2**31 - 1),
-        bitrate_kbps=_number(rate, 2**40, unit=1_000),
+        bitrate_kbps=_number(rate, 2**31 - 1, unit=1_000),
         lossless=mode == "Lossless" or (not mode and audio.get("Format") in _ALWAYS_LOSSLESS),
         width=_number(shown.get("Width"), 2**20),
         height=_number(shown.get("Height"), 2**20),

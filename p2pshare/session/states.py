@@ -64,7 +64,7 @@ _PEER_WORDS = frozenset[type[Message]](
 ALLOWED: dict[tuple[Talk, Phase, Party], frozenset[type[Message]]] = {
     (Talk.WITH_INDEX, Phase.GREETED, Party.DIALER): frozenset({index.Register, index.Login}),
     (Talk.WITH_INDEX, Phase.GREETED, Party.ACCEPTOR): frozenset(
-        {index.Registered, index.LoggedIn, index.Notice}
+        {index.Registered, index.LoggedIn}
     ),
     (Talk.WITH_INDEX, Phase.READY, Party.DIALER): frozenset(
         {
@@ -87,7 +87,6 @@ ALLOWED: dict[tuple[Talk, Phase, Party], frozenset[type[Message]]] = {
             index.TicketIssued,
             index.Caller,
             index.Person,
-            index.Notice,
         }
     ),
     (Talk.PEERS, Phase.GREETED, Party.DIALER): frozenset({peer.Knock}),

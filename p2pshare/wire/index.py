@@ -209,9 +209,3 @@ class Person(Message, kind=66, name="person", answers=(LookUp,)):
     nick: Nick = spec("Their nick.")
     online: bool = spec("Whether they are online now.")
     offers: Count = spec("How many files they offer.", default=0)
-
-
-class Notice(Message, kind=67, name="notice", frame_max=8 * limits.KIB):
-    """Words of the operator for the person at the client."""
-
-    text: Annotated[str, Size(1, 4 * limits.KIB)] = spec("The words.")

@@ -157,7 +157,7 @@ def frame_max_untrusted(kind: int) -> int:
     known = REGISTRY.get(kind)
     if known is not None:
         return known.FRAME_MAX
-    # protocol.md: "A receiver MUST skip a message of unknown odd kind, and close on an unknown even one."
+    # protocol.md: "A receiver MUST skip a message of unknown odd kind, and close on an unknown even one"
     if kind % 2 == 0:
         raise BadMessage(f"Kind {kind} is not known here.", CloseCode.UNKNOWN_KIND)
     return limits.UNKNOWN_FRAME_BYTES_MAX

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import trio
 
-from client.engine.downloads.download import Download, Surroundings
+from client.engine.downloads.download import Download
 from client.engine.downloads.partial import PartialFile
 from client.engine.downloads.records import Record, delete, insert, load_all, save
+from client.engine.downloads.surroundings import Surroundings
 from client.engine.offers import PARTIAL_OFFERS_FROM
 from client.engine.status import DownloadState, DownloadView
 from p2pshare.errors import LocalTrouble

@@ -7,9 +7,8 @@ needed but where something must happen once.
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import trio
@@ -18,16 +17,14 @@ from client.engine.downloads.plan import Plan
 from client.engine.downloads.records import KnownSource, Record, save
 from client.engine.downloads.store import PieceStore
 from client.engine.downloads.supplier import Supplier
+from client.engine.downloads.surroundings import Surroundings
 from client.engine.meter import RateMeter
-from client.engine.offload import Offload
-from client.engine.peers import PeerLink, Peers
+from client.engine.peers import PeerLink
 from client.engine.people import count_exchange
 from client.engine.servers import ask_in_time
 from client.engine.status import DownloadSourceView, DownloadState, DownloadView
-from p2pshare.database import Database
 from p2pshare.errors import CloseCode, LocalTrouble, PeerFault, Reason, Refused
 from p2pshare.hashing import (
-    FileId,
     PieceHashes,
     check_hashes_untrusted,
     format_file_id,
@@ -39,7 +36,6 @@ from p2pshare.identity import NodeId
 from p2pshare.limits import HASHES_PER_MESSAGE, KEY_BYTES, MIB
 from p2pshare.ranges import RangeSet, bitmap_bytes
 from p2pshare.transport.background import background
-from p2pshare.wire.fields import Source
 from p2pshare.wire.peer import AskHashes, FileOpened
 
 CHECKPOINT_S = 5.0  # what a crash can cost at most, in time
@@ -48,22 +44,6 @@ LOOK_AGAIN_S = 60.0  # for sources, while there are some
 LOOK_AGAIN_HUNGRY_S = 10.0  # while there are none
 SUPPLIERS_MAX = 40  # connections of one download
 PROGRESS_PAUSE_S = 0.5  # the longest nap of the timer: rates and states shown are as old as that at most
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a download needs of the engine."""
-
-    database: Database
-    offload: Offload
-    peers: Peers
-    find_sources: Callable[[FileId], Awaitable[list[tuple[NodeId, Source]]]]
-    adopt: Callable[[Path, PieceHashes], Awaitable[None]]
-    """Called with the finished file."""
-    throttle: Callable[[int], Awaitable[None]]
-    """Waits until so many bytes may arrive."""
-    unix_now: Callable[[], float]
-    chance: random.Random
 
 
 class Download:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
 from client.engine.backoff import Backoff
-from client.engine.downloads.records import KnownSource
+from client.engine.downloads.plan import Plan
+from client.engine.downloads.records import KnownSource, Record
 from client.engine.downloads.source import Ask
+from client.engine.downloads.surroundings import Surroundings
 from client.engine.meter import RateMeter
 from client.engine.peers import PeerLink, QueuePlace
 from client.engine.servers import ask_in_time
@@ -21,17 +23,42 @@ from p2pshare.transport.background import background
 from p2pshare.transport.channel import Answers
 from p2pshare.wire.peer import Data, DropFile, Fetch, FileOpened, OpenFile
 
-if TYPE_CHECKING:
-    from client.engine.downloads.download import Download
-
 FOR_GOOD = frozenset({Reason.NO_SUCH_FILE, Reason.FILE_CHANGED, Reason.NOT_SHARED_WITH_YOU, Reason.BANNED})
 RESTING_S = 2.0  # without data for so long, a source with a slot counts as idle
+
+
+class Buyer(Protocol):
+    """The download, as its sources see it."""
+
+    @property
+    def around(self) -> Surroundings: ...
+
+    @property
+    def record(self) -> Record: ...
+
+    @property
+    def plan(self) -> Plan | None: ...
+
+    @property
+    def meter(self) -> RateMeter: ...
+
+    async def learn(self, link: PeerLink, opened: FileOpened) -> None:
+        """Hold what a source says of the file against what is known. Raises `PeerFault` or `Refused`."""
+
+    async def piece_came(self, supplier: Supplier, piece: int, parts: list[memoryview]) -> None:
+        """A whole piece arrived. Raises `PeerFault` if it is not what it should be."""
+
+    def arrange(self) -> None:
+        """Ask for whatever should be asked for now."""
+
+    def supplier_gone(self, supplier: Supplier) -> None:
+        """A source gave up for good."""
 
 
 class Supplier:
     """A source of one download."""
 
-    def __init__(self, download: Download, known: KnownSource) -> None:
+    def __init__(self, download: Buyer, known: KnownSource) -> None:
         self.known = known
         self.node = known.node
         self.servers = {known.server}

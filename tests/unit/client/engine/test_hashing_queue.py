@@ -19,7 +19,7 @@ from client.engine.offload import Inline
 from p2pshare.database import Database
 from p2pshare.errors import Reason, Refused
 from p2pshare.hashing import FileHasher, FileId
-from tests.shared_tree import open_library, rewrite
+from tests.shared_tree import Interrupted, open_library, rewrite
 
 STEP = 1_000
 
@@ -145,17 +145,14 @@ async def test_a_small_file_asked_for_passes_a_large_one_asked_for(
         await stand.queue.hash_now(stand.numbers[name])
         order.append(name)
 
-    class AsksMeanwhile(Inline):
-        async def run(self, work, *args):  # type: ignore[no-untyped-def]
-            if not self.asked and stand.queue.current.value == "large":
-                self.asked = True
-                nursery.start_soon(ask, "small")
-                await wait_all_tasks_blocked()
-            return await super().run(work, *args)
+    to_ask = ["small"]
 
-        asked = False
+    async def ask_meanwhile(work: str) -> None:
+        if to_ask and stand.queue.current.value == "large":
+            nursery.start_soon(ask, to_ask.pop())
+            await wait_all_tasks_blocked()
 
-    monkeypatch.setattr(stand.queue, "_offload", AsksMeanwhile())
+    monkeypatch.setattr(stand.queue, "_offload", Interrupted(before=ask_meanwhile))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask, "large")
         await wait_all_tasks_blocked()
@@ -213,14 +210,13 @@ async def test_a_file_that_changes_is_left_alone_and_tried_again(
 
 
 async def test_a_file_that_cannot_be_read_is_named_and_tried_again_later(
-    stand: Stand, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    stand: Stand, mock_clock: MockClock
 ) -> None:
-    open_as_ever = reading.open_file_beneath
-
     def refuse(root: str, parts: Sequence[str]) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(reading, "open_file_beneath", refuse)
+    broken = pytest.MonkeyPatch()
+    broken.setattr(reading, "open_file_beneath", refuse)
     await stand.put(a=50)
     async with running(stand):
         await wait_all_tasks_blocked()
@@ -228,7 +224,7 @@ async def test_a_file_that_cannot_be_read_is_named_and_tried_again_later(
         with pytest.raises(Refused) as caught:
             await stand.queue.hash_now(stand.numbers["a"])
         assert caught.value.reason is Reason.FAILED
-        monkeypatch.setattr(reading, "open_file_beneath", open_as_ever)
+        broken.undo()
         mock_clock.jump(REST_UNREADABLE_S + 1)
         await wait_all_tasks_blocked()
         assert stand.hashed == ["a"] and not stand.queue.unreadable
@@ -238,20 +234,18 @@ async def test_a_row_that_changes_while_its_file_is_hashed_is_hashed_again(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stand.put(a=50)
-    whole = hashing_queue.hash_whole
+    to_change = ["a"]
 
-    def change_meanwhile(targets: list[OnDisk]) -> object:
-        monkeypatch.setattr(hashing_queue, "hash_whole", whole)
-        results = whole(targets)
-        rewrite(stand.root / "a", b"new")
-        return results
+    async def change(work: str) -> None:
+        while to_change:
+            rewrite(stand.root / to_change.pop(), b"new")
 
-    monkeypatch.setattr(hashing_queue, "hash_whole", change_meanwhile)
+    monkeypatch.setattr(stand.queue, "_offload", Interrupted(after=change))
     async with running(stand):
         await wait_all_tasks_blocked()
         share = (await stand.library.read(inventory.shares))[0][0]
-        change = Change("", "a", Stamp.of((stand.root / "a").stat()))
-        stand.queue.files_changed(await stand.library.write(inventory.apply, share, [change]))
+        found = Change("", "a", Stamp.of((stand.root / "a").stat()))
+        stand.queue.files_changed(await stand.library.write(inventory.apply, share, [found]))
         await wait_all_tasks_blocked()
     assert (await stand.on_disk("a")).file == id_of(b"new")
 

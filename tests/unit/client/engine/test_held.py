@@ -12,7 +12,7 @@ from client.engine.offload import Inline, Threads
 from p2pshare.errors import Reason, Refused
 from p2pshare.hashing import FileHasher, PieceHashes
 from p2pshare.limits import MIB
-from tests.shared_tree import make_tree, rewrite
+from tests.shared_tree import Interrupted, make_tree, rewrite
 
 CONTENT = os.urandom(3 * 65_536 + 100)
 
@@ -119,17 +119,16 @@ async def test_a_disk_that_fails_is_told_in_a_sentence(root: Path, monkeypatch: 
 
 async def test_closing_waits_for_reads_under_way(root: Path) -> None:
     """A descriptor closed under a reading thread could by then be that of another file."""
-    release, closed_early = trio.Event(), []
+    release = trio.Event()
+    closed_early: list[bool] = []
+    results: list[bytes] = []
 
-    class Slow(Inline):
-        async def run(self, work, *args):  # type: ignore[no-untyped-def]
-            await release.wait()
-            closed_early.append(file._fd < 0)
-            return work(*args)
+    async def wait(work: str) -> None:
+        await release.wait()
+        closed_early.append(file._fd < 0)
 
     file = await open_file(root)
-    file._offload = Slow()
-    results = []
+    file._offload = Interrupted(before=wait)
 
     async def read() -> None:
         results.append(await file.read(0, 5))

@@ -35,7 +35,7 @@ def test_a_file_is_hashed_step_by_step(tmp_path: Path, monkeypatch: pytest.Monke
         left.append(one.left)
     one.close()
     assert one.result == expected(file.read_bytes())
-    assert left == list(range(size - 4_096, 0, -4_096)) + [0]
+    assert left == [*range(size - 4_096, 0, -4_096), 0]
 
 
 @pytest.mark.parametrize("after_steps", [0, 1])

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from client.engine import beneath, scan
+from client.engine import scan
 from client.engine.beneath import Stamp
 from client.engine.scan import NOTHING_SKIPPED, Rules, Skipped, Top, Walk, fits_the_wire, look_into
+from p2pshare import limits
 from tests.shared_tree import make_tree
 
 
@@ -133,7 +134,7 @@ def test_a_file_larger_than_the_network_carries_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_tree(tmp_path / "s", "small", "much larger")
-    monkeypatch.setattr(scan.limits, "FILE_BYTES_MAX", 6)
+    monkeypatch.setattr(limits, "FILE_BYTES_MAX", 6)
     assert look(root) == ({"small"}, set(), Skipped(too_large=1))
 
 
@@ -182,7 +183,3 @@ def test_what_was_skipped_is_told_in_sentences() -> None:
         " Not shared because others could not store or show them: 1 name. Rename them."
     )
     assert Skipped(too_large=1).sentences() == "Not shared because they are larger than 1 TiB: 1 file."
-
-
-def test_both_modules_agree_on_how_to_open() -> None:
-    assert scan.CAN_OPEN_RELATIVE is beneath.CAN_OPEN_RELATIVE

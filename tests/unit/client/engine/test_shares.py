@@ -11,7 +11,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from client.engine import folder_watch, hash_cache, lookout, reading, shares, stocktaking
+from client.engine import folder_watch, hash_cache, lookout, reading
+from client.engine.beneath import Stamp
+from client.engine.hashing_queue import GIVE_WAY_S
+from client.engine.held import SharedFile
 from client.engine.library import LIBRARY_FILE, MIGRATIONS
 from client.engine.offload import Inline, Threads
 from client.engine.publish import Publisher
@@ -160,15 +163,22 @@ async def test_a_file_that_is_asked_for_is_hashed_and_held_at_once(
     await shares.add(str(root))
     offer = await shares.find_path(str(root / "asked"))
     assert offer is not None
-    async with running(shares):
+    async with running(shares) as nursery:
         await wait_all_tasks_blocked()
         assert shares.hashing == "large"
         monkeypatch.setattr(reading, "STEP_BYTES", 1 << 20)
-        mock_clock.autojump_threshold = 0  # nothing here runs on a thread
-        held = await shares.hold_offer(offer.offer)
-        mock_clock.autojump_threshold = float("inf")
-        assert held is not None and held.file == hashes_of(bytes(1 << 21 | 1)).file_id
-        await held.aclose()
+        held: list[SharedFile | None] = []
+
+        async def ask() -> None:
+            held.append(await shares.hold_offer(offer.offer))
+
+        nursery.start_soon(ask)
+        while not held:
+            await wait_all_tasks_blocked()
+            mock_clock.jump(GIVE_WAY_S)
+        [asked] = held
+        assert asked is not None and asked.file == hashes_of(bytes(1 << 21 | 1)).file_id
+        await asked.aclose()
         assert [view.hashed for view in await shares.views()] == [1]
         with pytest.raises(Refused):
             await shares.hash_now(99)
@@ -282,7 +292,8 @@ async def test_a_share_tells_what_is_wrong_with_it(
     root.rename(tmp_path / "unplugged")
     [view] = await shares.rescan()
     assert view.problem.startswith("The folder cannot be opened just now.")
-    assert await shares.find_path(str(root / "good")) is None or not (await shares.listing("")).folders
+    assert await shares.find_path(str(root / "good")) is None
+    assert (await shares.listing("")).folders == ()
 
 
 async def test_trouble_with_the_database_is_told_and_overcome(
@@ -339,11 +350,13 @@ trio.run(share_until_killed, {root!r}, {file!r})
 
 async def share_until_killed(root: str, file: str) -> None:
     async with open_database(file, MIGRATIONS) as library, trio.open_nursery() as nursery:
-        shares = Shares(library, Threads(), Publisher(library), Rules(), tag_reader=None, watch=False)
+        publisher = Publisher(library)
+        shares = Shares(library, Threads(), publisher, Rules(), tag_reader=None, watch=False)
         await shares.add(root)
+        seen = publisher.changed.value
         await nursery.start(shares.run)
         while (await shares.views())[0].hashed < 3:
-            await trio.sleep(0.01)
+            seen = await publisher.changed.other_than(seen)
         print("acknowledged", flush=True)
         await trio.sleep_forever()
 
@@ -392,14 +405,10 @@ async def test_old_hashes_are_forgotten_at_the_start(library: Database) -> None:
     await library.write(
         hash_cache.remember,
         "/gone",
-        stocktaking.Stamp(1, 1, "1"),
+        Stamp(1, 1, "1"),
         hashes_of(b"x"),
         -hash_cache.KEEP_UNSHARED_S - 1,
     )
     async with running(shares_in(library)):
         rows = await library.read(lambda db: db.execute("SELECT count(*) FROM hash_cache").fetchone())
     assert rows == (0,)
-
-
-def test_nothing_blocks_for_long_by_default() -> None:
-    assert shares.RETRY_S > 0

@@ -16,7 +16,7 @@ from client.engine.stocktaking import Stocktaking, path_inside
 from p2pshare.database import Database
 from p2pshare.errors import LocalTrouble
 from p2pshare.hashing import FileHasher, PieceHashes
-from tests.shared_tree import make_tree, open_library, rewrite
+from tests.shared_tree import Interrupted, make_tree, open_library, rewrite
 
 
 class Stand:
@@ -149,9 +149,9 @@ async def test_shares_must_not_overlap(stand: Stand, tmp_path: Path) -> None:
     make_tree(tmp_path / "music2", "b")
     share = await stand.share(root / "in")
     assert await stand.share(root / "in") == share
-    with pytest.raises(LocalTrouble, match="contains .*/music/in, which is shared already"):
+    with pytest.raises(LocalTrouble, match=r"contains .*/music/in, which is shared already"):
         await stand.stock.add(str(root))
-    with pytest.raises(LocalTrouble, match="is shared already, as a part of .*/music/in"):
+    with pytest.raises(LocalTrouble, match=r"is shared already, as a part of .*/music/in"):
         await stand.stock.add(str(root / "in" / "deep"))
     assert (await stand.stock.add(str(tmp_path / "music2"))).top.name == "music2"
 
@@ -220,19 +220,14 @@ async def test_a_download_that_finishes_during_a_look_is_not_lost(
     """The folder was read before the file was there, and compared after it was adopted."""
     root = make_tree(tmp_path / "music", "a", "in/b")
     share = await stand.share(root)
-    adopted = []
+    to_finish = ["in/new", "fresh/new"]
 
-    class FinishesMeanwhile(Inline):
-        async def run(self, work, *args):  # type: ignore[no-untyped-def]
-            result = await super().run(work, *args)
-            if not adopted and getattr(work, "__name__", "") == "next_batch":
-                adopted.append("begun")
-                for path in ("in/new", "fresh/new"):
-                    make_tree(root, path)
-                    adopted.append(await stand.stock.adopt(str(root / path), hashes_of(root / path)))
-            return result
+    async def finish(work: str) -> None:
+        while work == "next_batch" and to_finish:
+            file = make_tree(root, path := to_finish.pop()) / path
+            await stand.stock.adopt(str(file), hashes_of(file))
 
-    monkeypatch.setattr(stand.stock, "_offload", FinishesMeanwhile())
+    monkeypatch.setattr(stand.stock, "_offload", Interrupted(after=finish))
     await stand.stock.look(share)
     assert await stand.paths() == {"music/a", "music/in/b", "music/in/new", "music/fresh/new"}
     assert (await stand.standing()).hashed == 2

@@ -2,16 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from client.engine import inventory
 from client.engine.beneath import Stamp
 from client.engine.inventory import Change, Share
 from client.engine.offers import find_offer
 from client.engine.offload import Inline
-from client.engine.tagging import Tagging
+from client.engine.tagging import NO_READER_S, Tagging
 from p2pshare.database import Database
 from p2pshare.errors import LocalTrouble
 from p2pshare.wire.fields import Tags
@@ -48,7 +47,8 @@ async def share_of(library: Database, *names: str) -> tuple[Share, list[int]]:
 
 
 async def test_new_media_files_are_read_once_and_told() -> None:
-    reader, told = NameAsTitle(), []
+    reader = NameAsTitle()
+    told: list[int] = []
     async with open_library() as library:
         share, [song, _] = await share_of(library, "a.mp3", "b.txt")
         tagging = Tagging(library, Inline(), reader, on_tagged=told.extend)
@@ -66,16 +66,22 @@ async def test_new_media_files_are_read_once_and_told() -> None:
         assert reader.ended == ["interrupted", "closed"]
 
 
-async def test_where_tags_cannot_be_read_nothing_is_written() -> None:
+async def test_where_tags_cannot_be_read_nothing_is_written_and_it_is_tried_again_later(
+    mock_clock: MockClock,
+) -> None:
     reader = NameAsTitle()
     reader.trouble = "No library."
-    async with open_library() as library:
-        _, [song] = await share_of(library, "a.mp3")
-        with pytest.raises(LocalTrouble, match="No library"):
-            await Tagging(library, Inline(), reader, on_tagged=lambda offers: None).run()
-        assert reader.ended[-1] == "closed"
+    async with open_library() as library, trio.open_nursery() as nursery:
+        await share_of(library, "a.mp3")
+        nursery.start_soon(Tagging(library, Inline(), reader, on_tagged=lambda offers: None).run)
+        await wait_all_tasks_blocked()
         [(tags,)] = await library.read(lambda db: db.execute("SELECT tags FROM file").fetchall())
         assert tags is None
+        reader.trouble = ""
+        mock_clock.jump(NO_READER_S)
+        await wait_all_tasks_blocked()
+        assert reader.read_so_far == ["/music/in/a.mp3"]
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_was_interrupted_is_not_taken_for_the_truth() -> None:

@@ -8,7 +8,7 @@ from p2pshare.hashing import FileId
 from p2pshare.session.cipher import OVERHEAD_BYTES, PLAINTEXT_MAX, Opener, Sealer
 from p2pshare.session.inbox import Inbox, Received
 from p2pshare.session.outbox import Outbox
-from p2pshare.wire.index import Notice
+from p2pshare.wire.index import Search
 from p2pshare.wire.peer import Data, Have
 from p2pshare.wire.schema import encode
 from p2pshare.wire.session import Cancel
@@ -47,11 +47,11 @@ def test_frames_share_a_record() -> None:
 
 
 def test_a_frame_spans_full_records() -> None:
-    notices = [Notice(text=f"{number} " * 900) for number in range(100)]
-    text = frames(*notices)
+    questions = [Search(request=number, query="word " * 50) for number in range(1, 1_001)]
+    text = frames(*questions)
     cut = [text[start : start + PLAINTEXT_MAX] for start in range(0, len(text), PLAINTEXT_MAX)]
     assert len(cut) > 2
-    assert [message for message, _ in received(*cut)] == notices
+    assert [message for message, _ in received(*cut)] == questions
 
 
 def test_a_payload_comes_with_its_message_and_frames_go_on_behind_it() -> None:
