@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import trio
 
+from client.engine.beneath import Stamp
 from client.engine.browsing import Browser, listing_view
 from client.engine.downloads.collection import Downloads
 from client.engine.downloads.surroundings import Surroundings
@@ -49,12 +52,13 @@ from p2pshare.database import Database, open_database
 from p2pshare.errors import LocalTrouble
 from p2pshare.hashing import PieceHashes
 from p2pshare.identity import format_node_id, load_identity, short_id
-from p2pshare.limits import KIB
+from p2pshare.limits import KIB, MIB
 from p2pshare.links import format_link
 from p2pshare.transport.background import background
 from p2pshare.transport.endpoint import Endpoint
 from p2pshare.transport.serve import Gate, serve
 
+BUSY_BYTES_PER_S = 1 * MIB  # from this rate on, hashing in the background gives way to transfers
 COUNT_EVERY_S = 10.0  # what was sent is added to the statistics
 PEERS_MAX = 500  # connections of others to us
 
@@ -78,6 +82,7 @@ async def open_engine(
     ):
         engine = Engine(profile, settings, machine, endpoint, database, nursery)
         await engine.start()
+        gc.freeze()  # what is here now stays: going through it again and again would stop the loop for 20 ms
         with trio.CancelScope() as engine.block:
             try:
                 yield engine
@@ -115,6 +120,7 @@ class Engine:
             rules,
             tag_reader=TagWorker() if machine.watch_folders else None,
             watch=machine.watch_folders,
+            busy=lambda: self._moving_bytes_per_s() > BUSY_BYTES_PER_S,
             unix_now=machine.unix_now,
         )
         self._servers = Servers()
@@ -140,7 +146,8 @@ class Engine:
             around,
             nursery,
             on_piece=lambda file, piece: self._uploads.tell_have(file, piece),
-            on_partial_offers=self._publisher.set_partial,
+            on_offers=self._publisher.set_download_offers,
+            on_finished=lambda file: self._uploads.renew(file),
         )
         self._uploads = Uploads(
             Shelf(self._shares, self._downloads),
@@ -216,14 +223,23 @@ class Engine:
             now = self._machine.unix_now()
             await self._database.write(count_exchange, sent.person, sent.nick, sent=sent.bytes, unix_now=now)
 
+    def _moving_bytes_per_s(self) -> float:
+        now = trio.current_time()
+        return self._downloads.rate(now) + self._uploads.rate(now)
+
     async def _throttled(self, count: int) -> None:
         await trio.sleep(self._throttle.take(count, trio.current_time()))
 
-    async def _adopt(self, path: Path, hashes: PieceHashes) -> None:
-        """A finished download is shared onward if it lies in a share."""
+    async def _adopt(self, path: Path, hashes: PieceHashes) -> Stamp | None:
+        """A finished download is shared onward: by the share it lies in, or else from where it is."""
+        offer: int | None = None
         with contextlib.suppress(LocalTrouble):  # it was moved or changed at once: its owner's business
-            await self._shares.adopt(str(path), hashes)
-        await self._uploads.renew(hashes.file_id)
+            offer = await self._shares.adopt(str(path), hashes)
+        if offer is not None or not self._settings.share_downloads:
+            return None
+        with contextlib.suppress(OSError):
+            return Stamp.of(await self._machine.offload.run(os.stat, path))
+        return None
 
     # --- calls: everything at a glance ------------------------------------------------------------------
 

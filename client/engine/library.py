@@ -94,6 +94,7 @@ MIGRATIONS: tuple[str, ...] = (
         sources BLOB NOT NULL DEFAULT x'90',    -- MessagePack list of [server, node, nick, offer]
         added_at REAL NOT NULL,
         finished_at REAL,
+        finished_stamp TEXT,                    -- of a finished file that is served from where it is (Stamp)
         wasted_bytes INTEGER NOT NULL DEFAULT 0
     );
 

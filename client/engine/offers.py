@@ -14,7 +14,7 @@ from p2pshare.hashing import FileId, PieceHashes
 from p2pshare.wire.fields import NO_TAGS, Offer, Tags
 from p2pshare.wire.schema import load_untrusted, unpack_untrusted
 
-PARTIAL_OFFERS_FROM = 1 << 31  # below are rows of `file`, above the files that are still being downloaded
+DOWNLOAD_OFFERS_FROM = 1 << 31  # below are rows of `file`, above the files that are still being downloaded
 UNIX_TIME_MAX = 1 << 40
 COPIES_MAX = 8  # tried when a file is asked for; the same cover picture may lie in a thousand folders
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from client.engine.offers import PARTIAL_OFFERS_FROM, offers_among
+from client.engine.offers import DOWNLOAD_OFFERS_FROM, offers_among
 from client.engine.watch import Watch
 from p2pshare.database import Database
 from p2pshare.errors import Misuse
@@ -124,11 +124,11 @@ class Publisher:
                 copy.touched.update(numbers)
             self.changed.set(self.changed.value + 1)
 
-    def set_partial(self, offers: Iterable[Offer]) -> None:
-        """Replace the offers of files that are still being downloaded. Their numbers are PARTIAL_OFFERS_FROM
+    def set_download_offers(self, offers: Iterable[Offer]) -> None:
+        """Replace the offers of what was downloaded and lies in no share, whole or in part. Their numbers are DOWNLOAD_OFFERS_FROM
         or more."""
         before, self._partial = self._partial, {offer.offer: offer for offer in offers}
-        if min(self._partial, default=PARTIAL_OFFERS_FROM) < PARTIAL_OFFERS_FROM:
+        if min(self._partial, default=DOWNLOAD_OFFERS_FROM) < DOWNLOAD_OFFERS_FROM:
             raise Misuse("The number of a partial offer could be that of a shared file.")
         numbers = before.keys() | self._partial.keys()
         self.touch(number for number in numbers if before.get(number) != self._partial.get(number))

@@ -249,6 +249,8 @@ class ServerLink:
                     )
                 except Refused as error:
                     if error.reason is Reason.MANIFEST_MISMATCH:
+                        if not digest:  # it was told everything anew, and still counts otherwise
+                            await trio.sleep(REFUSED_PAUSE_S)
                         digest = b""  # fits nothing, so everything is told anew
                         continue
                     self._standing.problem = f"Your shares are not all listed on this server: {error.text}"

@@ -1,11 +1,11 @@
-"""Everything that others can fetch from here: shared files, and the verified pieces of running downloads."""
+"""Everything that others can fetch from here: shared files, and what was downloaded, whole or in part."""
 
 from __future__ import annotations
 
 from client.engine.downloads.collection import Downloads
 from client.engine.held import Held
 from client.engine.listing import ListingPage
-from client.engine.offers import PARTIAL_OFFERS_FROM
+from client.engine.offers import DOWNLOAD_OFFERS_FROM
 from client.engine.shares import Shares
 from p2pshare.errors import Refused
 from p2pshare.hashing import FileId
@@ -23,15 +23,15 @@ class Shelf:
         try:
             whole = await self._shares.hold(file)
         except Refused:
-            if (partial := self._downloads.hold(file)) is not None:
-                return partial
+            if (downloaded := await self._downloads.hold(file)) is not None:
+                return downloaded
             raise
-        return whole or self._downloads.hold(file)
+        return whole or await self._downloads.hold(file)
 
     async def hold_offer(self, offer: int) -> Held | None:
         """By our own number for it. Raises `Refused`."""
-        if offer >= PARTIAL_OFFERS_FROM:
-            return self._downloads.hold_offer(offer)
+        if offer >= DOWNLOAD_OFFERS_FROM:
+            return await self._downloads.hold_offer(offer)
         return await self._shares.hold_offer(offer)
 
     async def listing(self, folder: str, cursor: bytes) -> ListingPage | None:

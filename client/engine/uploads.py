@@ -128,6 +128,10 @@ class Uploads:
         self._sent.clear()
         return sent
 
+    def rate(self, now: float) -> float:
+        """Bytes a second that go out."""
+        return sum(guest.meter.rate(now) for guest in self._guests.values())
+
     def views(self) -> tuple[UploadView, ...]:
         """Who has files open here: holders of slots first, then the queue in order."""
         views = [self._view(person, guest) for person, guest in self._guests.items() if _files(guest)]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import trio
 
+from client.engine.beneath import Stamp
 from client.engine.downloads.download import Download
 from client.engine.downloads.partial import PartialFile
 from client.engine.downloads.records import Record, delete, insert, load_all, save
 from client.engine.downloads.surroundings import Surroundings
-from client.engine.offers import PARTIAL_OFFERS_FROM
+from client.engine.held import Held, open_shared_file
+from client.engine.offers import DOWNLOAD_OFFERS_FROM
 from client.engine.status import DownloadState, DownloadView
-from p2pshare.errors import LocalTrouble
+from p2pshare.errors import LocalTrouble, Reason, Refused
 from p2pshare.hashing import FileId
 from p2pshare.names import safe_leaf_name
 from p2pshare.wire.fields import Offer
 
 ACTIVE_MAX = 24  # downloads at work at the same time; the others wait in the order they were added
 RETRY_STUCK_S = 15.0  # a full disk or a missing folder is looked at again so often
-PARTIAL_FOLDER = "Downloading"  # the top folder under which others see running downloads
+OFFERED_FOLDER = "Downloads"  # the top folder under which others see what lies in no share
 ENDED = (DownloadState.COMPLETE, DownloadState.FAILED, DownloadState.CANCELLED)
 
 
@@ -33,14 +35,16 @@ class Downloads:
         nursery: trio.Nursery,
         *,
         on_piece: Callable[[FileId, int], None],
-        on_partial_offers: Callable[[tuple[Offer, ...]], None],
+        on_offers: Callable[[tuple[Offer, ...]], None],
+        on_finished: Callable[[FileId], Awaitable[None]],
     ) -> None:
-        """Downloads run in `nursery`. `on_piece` hears of every verified piece, `on_partial_offers` of what
+        """Downloads run in `nursery`. `on_piece` hears of every verified piece, `on_offers` of what
         the index servers should be told about running downloads."""
         self._around = around
         self._nursery = nursery
         self._on_piece = on_piece
-        self._on_partial_offers = on_partial_offers
+        self._on_offers = on_offers
+        self._on_finished = on_finished
         self._offered: set[int] = set()  # running downloads that the servers were told of
         self._all: dict[int, Download] = {}
         self._scopes: dict[int, trio.CancelScope] = {}
@@ -53,6 +57,7 @@ class Downloads:
             self._all[record.id] = Download(record, self._around, self._progressed)
             if record.state not in (*ENDED, DownloadState.PAUSED):
                 self._start(self._all[record.id])
+        self._tell_offers()
 
     # --- calls --------------------------------------------------------------------------------------
 
@@ -98,57 +103,82 @@ class Downloads:
         await self._note(download, DownloadState.CANCELLED)
 
     async def clear(self) -> int:
-        """Forget what is ended; returns how many that were."""
+        """Forget what is ended; returns how many that were. Finished files that lie in no share are not offered
+        any more."""
         ended = [number for number, download in self._all.items() if download.state() in ENDED]
         for number in ended:
             await self._around.database.write(delete, number)
             del self._all[number]
+        self._tell_offers()
         return len(ended)
+
+    def rate(self, now: float) -> float:
+        """Bytes a second that arrive."""
+        return sum(
+            download.meter.rate(now) for number, download in self._all.items() if number in self._scopes
+        )
 
     def views(self) -> tuple[DownloadView, ...]:
         return tuple(download.view() for download in self._all.values())
 
-    # --- serving others from what is here so far --------------------------------------------------------
+    # --- serving others -----------------------------------------------------------------------------
 
-    def hold(self, file: FileId) -> PartialFile | None:
-        """A running download of this file that has something to give."""
+    async def hold(self, file: FileId) -> Held | None:
+        """What there is of this file: the pieces of a running download, or a finished one in no share.
+
+        Raises `Refused` if the finished file is not what it was.
+        """
         for download in self._all.values():
-            if (
-                download.record.file == file
-                and download.store is not None
-                and download.record.hashes is not None
-            ):
+            if download.record.file != file or download.record.hashes is None:
+                continue
+            if download.store is not None:
                 return PartialFile(download)
+            if download.record.finished_stamp is not None:
+                return await self._open_finished(download, download.record.finished_stamp)
         return None
 
-    def hold_offer(self, offer: int) -> PartialFile | None:
+    async def _open_finished(self, download: Download, stamp: Stamp) -> Held:
+        record = download.record
+        try:
+            parts = record.target_path.split("/")
+            return await open_shared_file(
+                record.target_folder, parts, stamp, download.piece_hashes(), self._around.offload
+            )
+        except Refused as error:
+            if error.reason in (Reason.NO_SUCH_FILE, Reason.FILE_CHANGED):
+                download.record = replace(record, finished_stamp=None)
+                await self._around.database.write(save, download.record)
+                self._tell_offers()
+            raise
+
+    async def hold_offer(self, offer: int) -> Held | None:
         """The same, by the number it is offered under."""
-        download = self._all.get(offer - PARTIAL_OFFERS_FROM)
-        return (
-            self.hold(download.record.file)
-            if download is not None and download.record.file is not None
-            else None
-        )
+        download = self._all.get(offer - DOWNLOAD_OFFERS_FROM)
+        if download is None or download.record.file is None:
+            return None
+        return await self.hold(download.record.file)
 
     def _progressed(self, download: Download, piece: int | None) -> None:
         if piece is not None and download.record.file is not None:
             self._on_piece(download.record.file, piece)
         if download.record.id not in self._offered and download.done_bytes:
-            self._offered.add(download.record.id)
-            self._on_partial_offers(self._partial_offers())
+            self._tell_offers()
 
-    def _partial_offers(self) -> tuple[Offer, ...]:
-        return tuple(
+    def _tell_offers(self) -> None:
+        offers = tuple(
             Offer(
-                offer=PARTIAL_OFFERS_FROM + number,
-                path=f"{PARTIAL_FOLDER}/{safe_leaf_name(download.record.name)}",
+                offer=DOWNLOAD_OFFERS_FROM + number,
+                path=f"{OFFERED_FOLDER}/{safe_leaf_name(download.record.name)}",
                 size=download.record.size,
                 file=download.record.file,
-                partial=True,
+                partial=download.store is not None,
             )
             for number, download in self._all.items()
-            if download.record.file is not None and download.store is not None and download.done_bytes
+            if (download.store is not None and download.done_bytes)
+            or download.record.finished_stamp is not None
         )
+        self._offered = {offer.offer - DOWNLOAD_OFFERS_FROM for offer in offers}
+        self._on_offers(offers)
 
     # --- running ------------------------------------------------------------------------------------
 
@@ -175,6 +205,8 @@ class Downloads:
                     try:
                         async with self._places:
                             await download.run()
+                        assert download.record.file is not None
+                        await self._on_finished(download.record.file)
                         return
                     except LocalTrouble as trouble:
                         await self._note(download, DownloadState.STUCK, str(trouble))
@@ -184,9 +216,7 @@ class Downloads:
             if self._scopes.get(download.record.id) is scope:
                 del self._scopes[download.record.id]
             stopped.set()
-            if download.record.id in self._offered:
-                self._offered.remove(download.record.id)
-                self._on_partial_offers(self._partial_offers())
+            self._tell_offers()
 
     async def _note(self, download: Download, state: DownloadState, problem: str = "") -> None:
         download.record = replace(download.record, state=state, problem=problem)

@@ -118,6 +118,7 @@ class Download:
         """The finished file stands at `path`."""
         self.finishing = True
         self.done_bytes = self.record.size
+        stamp = await self.around.adopt(path, self.piece_hashes())
         self.record = replace(
             self.record,
             state=DownloadState.COMPLETE,
@@ -128,10 +129,10 @@ class Download:
             part_identity=None,
             done=b"",
             finished_at=self.around.unix_now(),
+            finished_stamp=stamp,
             wasted_bytes=self.wasted_bytes,
         )
         await self.around.database.write(save, self.record)
-        await self.around.adopt(path, self._piece_hashes())
 
     def _fail(self, trouble: LocalTrouble) -> None:
         self._trouble = trouble
@@ -181,12 +182,12 @@ class Download:
             hashes += answer.hashes
         return hashes
 
-    def _piece_hashes(self) -> PieceHashes:
+    def piece_hashes(self) -> PieceHashes:
         assert self.record.piece_size is not None and self.record.hashes is not None
         return PieceHashes(self.record.size, self.record.piece_size, self.record.hashes)
 
     async def _open_store(self) -> None:
-        hashes = self._piece_hashes()
+        hashes = self.piece_hashes()
         sizes = (hashes.size, hashes.piece_size)
         store = await PieceStore.open(self.record, hashes, self.around.offload)
         if isinstance(store, Path):

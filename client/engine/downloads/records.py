@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 
+from client.engine.beneath import Stamp
 from client.engine.status import DownloadState
 from p2pshare.hashing import FileId
 from p2pshare.identity import NodeId
@@ -16,7 +17,7 @@ from p2pshare.wire.schema import pack, unpack_untrusted
 
 _COLUMNS = (
     "id, file_id, person, offer, size, name, target_folder, target_path, folder, state, problem, piece_size,"
-    " hashes, part, part_identity, done, sources, added_at, finished_at, wasted_bytes"
+    " hashes, part, part_identity, done, sources, added_at, finished_at, finished_stamp, wasted_bytes"
 )
 
 
@@ -53,6 +54,8 @@ class Record:
     sources: tuple[KnownSource, ...] = field(default=())
     added_at: float
     finished_at: float | None = None
+    finished_stamp: Stamp | None = None
+    """Of a finished file that is in no share, and served from where it is."""
     wasted_bytes: int = 0
 
 
@@ -106,13 +109,26 @@ def _to_row(record: Record) -> tuple[object, ...]:
         sources,
         record.added_at,
         record.finished_at,
+        _stamp_text(record.finished_stamp),
         record.wasted_bytes,
     )
+
+
+def _stamp_text(stamp: Stamp | None) -> str | None:
+    return f"{stamp.size} {stamp.mtime_ns} {stamp.inode}" if stamp is not None else None
+
+
+def _stamp(text: object) -> Stamp | None:
+    if text is None:
+        return None
+    size, mtime_ns, inode = str(text).split(" ")
+    return Stamp(int(size), int(mtime_ns), inode)
 
 
 def _from_row(row: tuple[object, ...]) -> Record:
     values = dict(zip(_COLUMNS.replace("file_id", "file").split(", "), row, strict=True))
     values["state"] = DownloadState(str(values["state"]))
+    values["finished_stamp"] = _stamp(values["finished_stamp"])
     values["sources"] = tuple(
         KnownSource(NodeId(server), NodeId(node), nick, offer)
         for server, node, nick, offer in unpack_untrusted(bytes(values["sources"]))  # type: ignore[call-overload]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.engine.beneath import Stamp
 from client.engine.offload import Offload
 from client.engine.peers import Peers
 from p2pshare.database import Database
@@ -23,8 +24,8 @@ class Surroundings:
     offload: Offload
     peers: Peers
     find_sources: Callable[[FileId], Awaitable[list[tuple[NodeId, Source]]]]
-    adopt: Callable[[Path, PieceHashes], Awaitable[None]]
-    """Called with the finished file."""
+    adopt: Callable[[Path, PieceHashes], Awaitable[Stamp | None]]
+    """Called with the finished file; its stamp if it should be served from where it is."""
     throttle: Callable[[int], Awaitable[None]]
     """Waits until so many bytes may arrive."""
     unix_now: Callable[[], float]

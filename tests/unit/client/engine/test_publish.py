@@ -9,7 +9,7 @@ from client.engine import inventory, publish
 from client.engine.beneath import Stamp
 from client.engine.inventory import Change, Share
 from client.engine.library import MIGRATIONS
-from client.engine.offers import PARTIAL_OFFERS_FROM, offers_among
+from client.engine.offers import DOWNLOAD_OFFERS_FROM, offers_among
 from client.engine.publish import Fact, Publisher, plan_batch
 from p2pshare.database import Database, open_database
 from p2pshare.errors import Misuse, Refused
@@ -264,22 +264,22 @@ async def test_a_share_that_went_away_before_a_restart_is_withdrawn(stand: Stand
 
 async def test_running_downloads_are_offered_beside_the_files(stand: Stand) -> None:
     [number] = await stand.put("a")
-    partial = Offer(offer=PARTIAL_OFFERS_FROM, path="b", size=5, file=FileId(bytes(32)), partial=True)
-    stand.publisher.set_partial([partial])
+    partial = Offer(offer=DOWNLOAD_OFFERS_FROM, path="b", size=5, file=FileId(bytes(32)), partial=True)
+    stand.publisher.set_download_offers([partial])
     index = FakeIndex()
     await stand.tell(index)
-    assert index.offers[PARTIAL_OFFERS_FROM] == partial and set(index.offers) == {number, PARTIAL_OFFERS_FROM}
+    assert index.offers[DOWNLOAD_OFFERS_FROM] == partial and set(index.offers) == {number, DOWNLOAD_OFFERS_FROM}
     before = stand.publisher.changed.value
-    stand.publisher.set_partial([partial])
+    stand.publisher.set_download_offers([partial])
     assert stand.publisher.changed.value == before
     again = Stand(stand.library)  # after a restart the download is not running yet
     await again.tell(index)
     assert set(index.offers) == {number}
-    again.publisher.set_partial([partial])
+    again.publisher.set_download_offers([partial])
     await again.tell(index)
-    assert set(index.offers) == {number, PARTIAL_OFFERS_FROM}
+    assert set(index.offers) == {number, DOWNLOAD_OFFERS_FROM}
     with pytest.raises(Misuse):
-        stand.publisher.set_partial([offer(7)])
+        stand.publisher.set_download_offers([offer(7)])
 
 
 async def test_what_changes_while_a_batch_is_made_is_told_in_the_next(
