@@ -1,0 +1,243 @@
+"""An engine without a network, for tests of everything that calls one. It keeps the promises of `Face`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import trio
+
+from client.engine.status import (
+    DownloadSourceView,
+    DownloadState,
+    DownloadView,
+    EngineView,
+    EntryView,
+    ListingView,
+    ResultView,
+    SearchView,
+    ServerState,
+    ServerView,
+    ShareView,
+    SourceView,
+    TagsView,
+    UploadView,
+)
+from p2pshare.errors import LocalTrouble, Reason, Refused
+
+ANNA = "a" * 52
+SERVER = "s" * 52
+ACTIVE = (
+    DownloadState.LOOKING,
+    DownloadState.CONNECTING,
+    DownloadState.QUEUED,
+    DownloadState.RUNNING,
+    DownloadState.FINISHING,
+)
+
+
+def server_view(state: ServerState = ServerState.ONLINE, problem: str = "") -> ServerView:
+    return ServerView(SERVER, "The Index", "127.0.0.1:4000", state, "me", True, 3, 0, problem, 0.0)
+
+
+def result_view(number: int, name: str, size: int = 3_000_000, sources: int = 2) -> ResultView:
+    source = SourceView(ANNA, "anna", SERVER, number, False, True)
+    tags = TagsView(title="Song", artist="Band", length_s=225, bitrate_kbps=320)
+    link = f"magnet:?xt=urn:p2pshare:{'f' * 52}&dn={number}&xl={size}"
+    return ResultView(
+        number, "f" * 52, name, "Music", size, "audio", tags, sources, (source,) * sources, False, link
+    )
+
+
+def download_view(number: int, name: str, state: DownloadState, done: float = 0.0) -> DownloadView:
+    size = 3_000_000
+    source = DownloadSourceView(ANNA, "anna", "downloading", 0, 0, int(size * done), 1e6, "direct, IPv4")
+    return DownloadView(
+        number,
+        name,
+        f"/downloads/{name}",
+        "f" * 52,
+        size,
+        int(size * done),
+        state,
+        "",
+        1e6,
+        2.0,
+        (source,),
+        "",
+        0,
+        1.0,
+        None,
+    )
+
+
+@dataclass
+class FakeFace:
+    """Each look at the downloads brings every active one `step` of its size nearer to its end."""
+
+    servers: tuple[ServerView, ...] = (server_view(),)
+    found: tuple[ResultView, ...] = ()
+    step: float = 0.5
+    ends_as: DownloadState = DownloadState.COMPLETE
+    going: dict[int, DownloadView] = field(default_factory=dict)
+    shares: dict[str, ShareView] = field(default_factory=dict)
+    folder: tuple[EntryView, ...] = ()
+    sending: tuple[UploadView, ...] = ()
+    nick: str = "me"
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    cancelled: int = 0
+
+    async def status(self) -> EngineView:
+        await trio.lowlevel.checkpoint()
+        running = sum(one.state in ACTIVE for one in self.going.values())
+        return EngineView(
+            "m" * 52,
+            "mmmm-mmmm-mmmm",
+            self.nick,
+            "/profile",
+            4001,
+            self.servers,
+            tuple(self.shares.values()),
+            "",
+            0,
+            running,
+            len(self.sending),
+            1e6 * running,
+            0.0,
+            5_000_000,
+            7_000_000,
+            3,
+            (),
+            "",
+        )
+
+    async def join(self, link: str) -> str:
+        self.calls.append(("join", link))
+        await trio.lowlevel.checkpoint()
+        if "unreachable" in link:
+            raise LocalTrouble("Nobody answers at unreachable:1. Check the address.")
+        self.servers += (server_view(),)
+        return "The Index"
+
+    async def leave(self, server: str) -> None:
+        self.calls.append(("leave", server))
+        await trio.lowlevel.checkpoint()
+        if server not in {text for one in self.servers for text in (one.server, one.name, one.address)}:
+            raise LocalTrouble(f'No index server is called "{server}".')
+        self.servers = ()
+
+    async def rename(self, nick: str) -> None:
+        self.calls.append(("rename", nick))
+        await trio.lowlevel.checkpoint()
+        if nick == "taken":
+            raise Refused(Reason.NICK_TAKEN)
+        self.nick = nick
+
+    async def add_share(self, path: str) -> ShareView:
+        self.calls.append(("add_share", path))
+        await trio.lowlevel.checkpoint()
+        share = ShareView(path, path.rpartition("/")[2], 3, 9_000_000, 0, "")
+        self.shares[path] = share
+        return share
+
+    async def remove_share(self, path: str) -> None:
+        self.calls.append(("remove_share", path))
+        await trio.lowlevel.checkpoint()
+        if self.shares.pop(path, None) is None:
+            raise LocalTrouble(f"{path} is not shared.")
+
+    async def rescan(self) -> tuple[ShareView, ...]:
+        self.calls.append(("rescan",))
+        await trio.lowlevel.checkpoint()
+        return tuple(self.shares.values())
+
+    async def search(
+        self,
+        query: str,
+        kinds: tuple[str, ...] = (),
+        extensions: tuple[str, ...] = (),
+        size_min: int = 0,
+        size_max: int | None = None,
+        limit: int = 50,
+    ) -> SearchView:
+        self.calls.append(("search", query, kinds, extensions, size_min, size_max, limit))
+        try:
+            if query == "for ever":
+                await trio.sleep_forever()
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled:
+            self.cancelled += 1
+            raise
+        if query == "-":
+            raise Refused(Reason.BAD_QUERY)
+        if query == "bug":
+            raise ZeroDivisionError
+        return SearchView(query, len(self.found), self.found[:limit], len(self.servers), (), False)
+
+    async def get(self, what: str, target: str | None = None) -> tuple[DownloadView, ...]:
+        self.calls.append(("get", what, target))
+        await trio.lowlevel.checkpoint()
+        if "/" in what and not what.startswith(("anna/", "magnet:")):
+            raise Refused(Reason.NO_SUCH_PERSON)
+        if what.isdigit() and int(what) > len(self.found):
+            raise LocalTrouble(f"The last search has no result number {what}.")
+        name = self.found[int(what) - 1].name if what.isdigit() else what.rpartition("/")[2]
+        number = len(self.going) + 1
+        self.going[number] = download_view(number, name, DownloadState.LOOKING)
+        return (self.going[number],)
+
+    async def downloads(self) -> tuple[DownloadView, ...]:
+        await trio.lowlevel.checkpoint()
+        for number, one in self.going.items():
+            if one.state in ACTIVE:
+                done = min(one.size, one.done_bytes + int(one.size * self.step))
+                state = self.ends_as if done == one.size else DownloadState.RUNNING
+                problem = "Nobody has it any more." if state is DownloadState.FAILED else ""
+                sources = tuple(replace(source, done_bytes=done) for source in one.sources)
+                self.going[number] = replace(
+                    one, done_bytes=done, sources=sources, state=state, problem=problem, finished_at=3.0
+                )
+        return tuple(self.going.values())
+
+    async def _change(self, download: int, state: DownloadState) -> None:
+        self.calls.append((state.value, download))
+        await trio.lowlevel.checkpoint()
+        if download not in self.going:
+            raise LocalTrouble(f"There is no download {download}.")
+        self.going[download] = replace(self.going[download], state=state)
+
+    async def pause(self, download: int) -> None:
+        await self._change(download, DownloadState.PAUSED)
+
+    async def resume(self, download: int) -> None:
+        await self._change(download, DownloadState.LOOKING)
+
+    async def cancel(self, download: int) -> None:
+        await self._change(download, DownloadState.CANCELLED)
+
+    async def clear(self) -> int:
+        await trio.lowlevel.checkpoint()
+        ended = (DownloadState.COMPLETE, DownloadState.FAILED, DownloadState.CANCELLED)
+        over = [number for number, one in self.going.items() if one.state in ended]
+        for number in over:
+            del self.going[number]
+        return len(over)
+
+    async def uploads(self) -> tuple[UploadView, ...]:
+        await trio.lowlevel.checkpoint()
+        return self.sending
+
+    async def browse(self, person: str, folder: str = "") -> ListingView:
+        self.calls.append(("browse", person, folder))
+        await trio.lowlevel.checkpoint()
+        if person != "anna":
+            raise Refused(Reason.NO_SUCH_PERSON)
+        return ListingView(ANNA, "anna", folder, self.folder, 3, 9_000_000)
+
+    async def link(self, what: str) -> str:
+        self.calls.append(("link", what))
+        await trio.lowlevel.checkpoint()
+        return "p2pshare:join?key=x" if what == "me" else f"magnet:?dn={what}"
+
+    async def stop(self) -> None:
+        self.calls.append(("stop",))
+        await trio.lowlevel.checkpoint()
