@@ -18,7 +18,7 @@ from index_server.broker import address_field
 from index_server.budgets import Budgets
 from index_server.catalogue import Catalogue
 from index_server.commands import Desk
-from index_server.config import Config
+from index_server.config import Config, ServerSection
 from index_server.manifests import Manifests
 from index_server.online import Online, Visitor
 from index_server.requests import Requests
@@ -220,7 +220,7 @@ async def open_server(
             await nursery.start(serve_until_told)
             nursery.start_soon(server.fill_catalogue)
             if config.server.announce:
-                nursery.start_soon(_announce, endpoint, server.port, config.server.name)
+                nursery.start_soon(_announce, endpoint, server.port, config.server)
             try:
                 yield server
             except BaseException as caught:
@@ -233,9 +233,10 @@ async def open_server(
         raise error
 
 
-async def _announce(endpoint: Endpoint, port: int, name: str) -> None:
+async def _announce(endpoint: Endpoint, port: int, section: ServerSection) -> None:
+    interfaces = section.hosts or None  # where nobody can connect, nobody need hear of it
     try:
-        async with discover.announce(discover.Kind.INDEX, endpoint.node, port, name):
+        async with discover.announce(discover.Kind.INDEX, endpoint.node, port, section.name, interfaces):
             await trio.sleep_forever()
     except LocalTrouble as trouble:
         log.warning("not announced on the local network", why=str(trouble))

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from p2pshare import limits
-from p2pshare.errors import CloseCode, Misuse, PeerFault
+from p2pshare.errors import BadMessage, CloseCode, Misuse, PeerFault
 from p2pshare.identity import CONTEXT_NOISE, Identity, NodeId, verify
 from p2pshare.wire.schema import decode_untrusted, encode
 from p2pshare.wire.session import Hello
@@ -62,7 +62,10 @@ def read_introduction_untrusted(payload: bytes, rs: bytes, expected: NodeId | No
         raise _fault("The identity key did not sign the key of this connection.")
     if expected is not None and node != expected:
         raise _fault("Somebody else answered: the identity key is not the expected one.")
-    hello = decode_untrusted(payload[KEY_BYTES + limits.SIGNATURE_BYTES :])
+    try:
+        hello = decode_untrusted(payload[KEY_BYTES + limits.SIGNATURE_BYTES :])
+    except BadMessage as error:
+        raise _fault(f"The introduction holds no hello. {error.text}") from error
     if not isinstance(hello, Hello):
         raise _fault("The introduction holds no hello.")
     return node, hello

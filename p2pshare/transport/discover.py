@@ -21,7 +21,7 @@ import ifaddr
 import trio
 import zeroconf
 
-from p2pshare.addresses import Address, is_loopback, is_private, parse_host_untrusted
+from p2pshare.addresses import Address, is_private, parse_host_untrusted
 from p2pshare.errors import BadMessage, LocalTrouble
 from p2pshare.identity import NodeId, format_node_id, parse_node_id_untrusted
 from p2pshare.limits import ADDRESSES_MAX, NICK_BYTES_MAX, PROTOCOL_VERSION
@@ -169,17 +169,18 @@ def found_untrusted(
     return Found(node, name, addresses)
 
 
-def is_near(host: str, own: Sequence[Interface], *, loopback: bool) -> bool:
-    """Can `host` be on the local network? `own` are this machine's addresses with their networks."""
+def is_near(host: str, own: Sequence[Interface], *, only_there: bool) -> bool:
+    """Can `host` be on the local network? `own` are this machine's addresses with their networks.
+
+    Private addresses of other networks count too, as routers may pass announcements on; not if `only_there`.
+    """
     try:
         address = ip_address(host)
     except ValueError:
         return False  # a name could lead anywhere
     if address.is_multicast or (address.version == 6 and address.is_link_local):
         return False  # a link-local IPv6 address says nothing without its zone
-    if is_loopback(host):
-        return loopback
-    return is_private(host) or any(address in interface.network for interface in own)
+    return any(address in interface.network for interface in own) or (is_private(host) and not only_there)
 
 
 def _resolve(
@@ -201,7 +202,7 @@ def _resolve(
             info.properties,
             info.parsed_addresses(),
             info.port or 0,
-            lambda host: is_near(host, own, loopback=interfaces is not None),
+            lambda host: is_near(host, own, only_there=interfaces is not None),
         )
     except (BadMessage, *_TROUBLE) as error:
         _log.debug("An announcement on the local network is skipped: %s", error)
