@@ -21,7 +21,7 @@ import trio
 from client.cli.output import Output
 from client.engine.attach import Attached, attached
 from client.engine.face import Face
-from client.engine.nearby import nearby_servers
+from client.engine.network.nearby import nearby_servers
 from client.engine.profile import Profile, find_profile
 from client.engine.settings import load_settings
 from client.engine.status import EngineView, ServerState

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from client.engine.peers import Peers
+from client.engine.network.peers import Peers
+from client.engine.network.servers import Servers, ask_in_time
 from client.engine.search import tags_view
-from client.engine.servers import Servers, ask_in_time
 from client.engine.status import EntryView, ListingView, TagsView
 from p2pshare.errors import BadMessage, Disconnected, LocalTrouble, PeerFault, Reason, Refused
 from p2pshare.hashing import format_file_id

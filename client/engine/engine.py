@@ -22,19 +22,20 @@ from client.engine.downloads.collection import Downloads
 from client.engine.downloads.surroundings import Surroundings
 from client.engine.library import MIGRATIONS
 from client.engine.machine import Machine
-from client.engine.membership import Membership
-from client.engine.neighbours import Neighbours
+from client.engine.network.membership import Membership
+from client.engine.network.neighbours import Neighbours
+from client.engine.network.peers import Peers
+from client.engine.network.servers import Servers
 from client.engine.orders import Orders, place_for
-from client.engine.peers import Peers
 from client.engine.people import count_exchange, totals
 from client.engine.profile import Profile
-from client.engine.publish import Publisher
 from client.engine.rate import RateLimit
-from client.engine.scan import Rules
 from client.engine.search import Searcher, file_link, kept_result
-from client.engine.servers import Servers
 from client.engine.settings import Settings, save_settings
-from client.engine.shares import Shares
+from client.engine.shares.publish import Publisher
+from client.engine.shares.scan import Rules
+from client.engine.shares.shares import Shares
+from client.engine.shares.tag_worker import TagWorker
 from client.engine.shelf import Shelf
 from client.engine.status import (
     DownloadState,
@@ -46,8 +47,7 @@ from client.engine.status import (
     ShareView,
     UploadView,
 )
-from client.engine.tag_worker import TagWorker
-from client.engine.uploads import Uploads
+from client.engine.uploads.uploads import Uploads
 from p2pshare.database import Database, open_database
 from p2pshare.errors import LocalTrouble
 from p2pshare.hashing import PieceHashes
@@ -279,8 +279,8 @@ class Engine:
             return next((view.problem for view in views if view.problem), "")
         if all(view.reachable is False for view in views):
             return (
-                f"Others cannot connect to you: port {self.port} is closed from outside. Forward it on your router;"
-                " until then only people whose port is open can exchange files with you."
+                f"Others cannot connect to you: port {self.port} is closed from outside. Forward it on your"
+                " router; until then only people whose port is open can exchange files with you."
             )
         return self._shares.problem.value
 

@@ -14,8 +14,8 @@ from functools import partial
 import msgspec
 import trio
 
-from client.engine.servers import ServerLink, Servers
-from client.engine.shares import Shares
+from client.engine.network.servers import ServerLink, Servers
+from client.engine.shares.shares import Shares
 from client.engine.status import ResultView, SearchView, SourceView, TagsView
 from p2pshare.database import Database
 from p2pshare.errors import Disconnected, LocalTrouble, Refused
@@ -115,7 +115,7 @@ class Searcher:
         size_max: int | None,
         limit: int,
     ) -> SearchView:
-        """See `Face.search`. Raises `LocalTrouble` if nobody can be asked, or the query cannot be understood."""
+        """See `Face.search`. Raises `LocalTrouble` if nobody can be asked, or the query makes no sense."""
         question = Search(
             request=1,  # each server's connection has numbers of its own
             query=_within(query, QUERY_BYTES_MAX, "The query"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from client.engine.downloads.collection import Downloads
 from client.engine.held import Held
-from client.engine.listing import ListingPage
-from client.engine.offers import DOWNLOAD_OFFERS_FROM
-from client.engine.shares import Shares
+from client.engine.shares.listing import ListingPage
+from client.engine.shares.offers import DOWNLOAD_OFFERS_FROM
+from client.engine.shares.shares import Shares
 from p2pshare.errors import Refused
 from p2pshare.hashing import FileId
 

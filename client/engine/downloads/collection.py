@@ -13,7 +13,7 @@ from client.engine.downloads.partial import PartialFile
 from client.engine.downloads.records import Record, delete, insert, load_all, save
 from client.engine.downloads.surroundings import Surroundings
 from client.engine.held import Held, open_shared_file
-from client.engine.offers import DOWNLOAD_OFFERS_FROM
+from client.engine.shares.offers import DOWNLOAD_OFFERS_FROM
 from client.engine.status import DownloadState, DownloadView
 from p2pshare.errors import LocalTrouble, Reason, Refused
 from p2pshare.hashing import FileId
@@ -103,8 +103,10 @@ class Downloads:
         await self._note(download, DownloadState.CANCELLED)
 
     async def clear(self) -> int:
-        """Forget what is ended; returns how many that were. Finished files that lie in no share are not offered
-        any more."""
+        """Forget what is ended; returns how many that were.
+
+        Finished files that lie in no share are not offered any more.
+        """
         ended = [number for number, download in self._all.items() if download.state() in ENDED]
         for number in ended:
             await self._around.database.write(delete, number)

@@ -19,9 +19,9 @@ from client.engine.downloads.store import PieceStore
 from client.engine.downloads.supplier import Supplier
 from client.engine.downloads.surroundings import Surroundings
 from client.engine.meter import RateMeter
-from client.engine.peers import PeerLink
+from client.engine.network.peers import PeerLink
+from client.engine.network.servers import ask_in_time
 from client.engine.people import count_exchange
-from client.engine.servers import ask_in_time
 from client.engine.status import DownloadSourceView, DownloadState, DownloadView
 from p2pshare.errors import CloseCode, LocalTrouble, PeerFault, Reason, Refused
 from p2pshare.hashing import (

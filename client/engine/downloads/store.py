@@ -1,4 +1,4 @@
-"""The pieces of one download on the disk: verified before they are written, synced before they are counted on."""
+"""The pieces of one download on the disk: verified before they are written, synced before they count."""
 
 from __future__ import annotations
 

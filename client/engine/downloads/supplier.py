@@ -6,14 +6,14 @@ from typing import Protocol
 
 import trio
 
-from client.engine.backoff import Backoff
 from client.engine.downloads.plan import Plan
 from client.engine.downloads.records import KnownSource, Record
 from client.engine.downloads.source import Ask
 from client.engine.downloads.surroundings import Surroundings
 from client.engine.meter import RateMeter
-from client.engine.peers import PeerLink, QueuePlace
-from client.engine.servers import ask_in_time
+from client.engine.network.backoff import Backoff
+from client.engine.network.peers import PeerLink, QueuePlace
+from client.engine.network.servers import ask_in_time
 from client.engine.status import DownloadSourceView
 from p2pshare.errors import CloseCode, Disconnected, PeerFault, Reason, Refused
 from p2pshare.hashing import piece_count, piece_span

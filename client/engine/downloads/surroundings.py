@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.engine.beneath import Stamp
+from client.engine.network.peers import Peers
 from client.engine.offload import Offload
-from client.engine.peers import Peers
 from p2pshare.database import Database
 from p2pshare.hashing import FileId, PieceHashes
 from p2pshare.identity import NodeId

@@ -30,7 +30,7 @@ OWN = [ip_interface("198.51.100.7/24"), ip_interface("2001:db8:1::7/64")]
 
 
 def near(host: str) -> bool:
-    return is_near(host, OWN, loopback=False)
+    return is_near(host, OWN, only_there=False)
 
 
 def test_a_good_announcement_is_understood() -> None:
@@ -87,8 +87,11 @@ def test_only_addresses_of_the_local_network_are_near(host: str, answer: bool) -
     assert near(host) is answer
 
 
-def test_loopback_is_near_only_where_it_was_asked_for() -> None:
-    assert is_near("127.0.0.1", [], loopback=True)
+def test_who_looks_on_loopback_only_finds_nobody_else() -> None:
+    loopback = [ip_interface("127.0.0.1/8")]
+    assert is_near("127.0.0.1", loopback, only_there=True)
+    assert not is_near("192.168.1.4", loopback, only_there=True)
+    assert not is_near("fd00::4", loopback, only_there=True)
 
 
 async def test_a_slow_reader_sees_the_outcome_only() -> None:

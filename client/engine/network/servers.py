@@ -1,0 +1,334 @@
+"""The index servers that this client uses: one lasting connection to each, renewed by itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import trio
+
+from client.engine.network.backoff import Backoff
+from client.engine.status import ServerState, ServerView
+from client.engine.watch import Watch
+from p2pshare.addresses import Address
+from p2pshare.errors import CloseCode, Disconnected, PeerFault, Reason, Refused
+from p2pshare.identity import NodeId, format_node_id
+from p2pshare.links import Invite
+from p2pshare.transport.background import background
+from p2pshare.transport.channel import Channel
+from p2pshare.transport.dial import dial
+from p2pshare.transport.endpoint import Endpoint
+from p2pshare.wire.fields import FileId, Source
+from p2pshare.wire.index import (
+    AskTicket,
+    Caller,
+    FindSources,
+    Listen,
+    LoggedIn,
+    Login,
+    LookUp,
+    Person,
+    Publish,
+    Published,
+    Register,
+    Rename,
+    Sources,
+    TicketIssued,
+)
+from p2pshare.wire.schema import Message
+
+ANSWER_TIMEOUT_S = 20.0  # a server that is slower is treated as one that is gone
+HOPELESS_S = 600.0  # wait after a refusal that a person has to mend (nick taken, banned)
+REFUSED_PAUSE_S = 60.0  # before telling a change again that a server would not take
+PUBLISH_PAUSE_S = 0.3  # changes that come close together are told together
+
+
+class Publisher(Protocol):
+    """What a server has to be told about our shares (`publish.py`)."""
+
+    changed: Watch[int]
+
+    async def next_batch(self, server: NodeId, digest: bytes) -> Publish | None:
+        """The next change to tell a server that holds a manifest of this digest; None if it is up to date."""
+
+    async def acknowledge(self, server: NodeId, batch: Publish) -> None:
+        """The server has stored it."""
+
+    async def pending(self, server: NodeId) -> int:
+        """How many offers it has not been told yet."""
+
+
+@dataclass
+class _Standing:
+    """How we stand with a server; what its view shows."""
+
+    state: ServerState = ServerState.CONNECTING
+    name: str = ""
+    nick: str = ""
+    problem: str = ""
+    reachable: bool | None = None
+    published: int = 0
+    pending: int = 0
+    retry_at: float = 0.0
+
+
+class ServerLink:
+    """One index server: connect, log in, tell what we share, hear who wants to reach us; for ever."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        invite: Invite,
+        nick: str,
+        port: int,
+        publisher: Publisher,
+        on_caller: Callable[[NodeId, Caller], Awaitable[None]],
+        chance: random.Random,
+    ) -> None:
+        """`port` is where we take connections. `on_caller` hears of people who were given a ticket to us."""
+        self.invite = invite
+        self.nick = nick
+        self.online = Watch(False)
+        self._endpoint = endpoint
+        self._port = port
+        self._publisher = publisher
+        self._on_caller = on_caller
+        self._chance = chance
+        self._standing = _Standing(name=invite.name)
+        self._channel: Channel | None = None
+        self._retry_now = trio.Event()
+
+    @property
+    def node(self) -> NodeId:
+        return self.invite.server
+
+    @property
+    def me(self) -> NodeId:
+        """Our own key."""
+        return self._endpoint.node
+
+    def view(self) -> ServerView:
+        at = self._standing
+        return ServerView(
+            server=format_node_id(self.node),
+            name=at.name,
+            address=str(self.invite.addresses[0]),
+            state=at.state,
+            nick=at.nick,
+            reachable=at.reachable,
+            offers_published=at.published,
+            offers_pending=at.pending,
+            problem=at.problem,
+            retry_in_s=max(0.0, at.retry_at - trio.current_time())
+            if at.state is ServerState.WAITING
+            else 0.0,
+        )
+
+    async def ask(self, build: Callable[[int], Message]) -> Any:
+        """The answer to `build(request number)`. Raises `Disconnected` when not online, or `Refused`."""
+        channel = self._channel
+        if channel is None:
+            raise Disconnected(
+                f"The index server {self._standing.name or self.invite.addresses[0]} is not connected."
+            )
+        return await ask_in_time(channel, build(channel.next_request()))
+
+    async def rename(self, nick: str) -> None:
+        """Raises `Refused` if the nick cannot be had here."""
+        self.nick = nick
+        if self._channel is not None:
+            renamed = await self.ask(lambda request: Rename(request=request, nick=nick))
+            self._standing.nick = renamed.nick
+        else:
+            self.retry()
+
+    def retry(self) -> None:
+        """Try to connect now instead of waiting."""
+        self._retry_now.set()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        backoff = Backoff()
+        while True:
+            self._retry_now = trio.Event()
+            started, told_s = trio.current_time(), 0.0
+            online_at: float | None = None
+            self._standing.state = ServerState.CONNECTING
+            try:
+                async with dial(self._endpoint, self.invite.addresses, self.node) as channel:
+                    welcome = await self._log_in(channel)
+                    online_at = trio.current_time()
+                    await self._stay(channel, welcome)
+            except Refused as error:
+                hopeless = error.reason in (
+                    Reason.NICK_TAKEN,
+                    Reason.NICK_BAD,
+                    Reason.BANNED,
+                    Reason.REGISTRATION_CLOSED,
+                )
+                told_s = error.retry_after_s or (HOPELESS_S if hopeless else 0)
+                self._standing.state = ServerState.REFUSED if hopeless else ServerState.WAITING
+                self._standing.problem = error.text
+            except (Disconnected, PeerFault) as error:
+                if getattr(error, "code", None) is CloseCode.REPLACED:
+                    told_s = HOPELESS_S  # two programs with one key would throw each other out for ever
+                self._standing.state = ServerState.WAITING
+                self._standing.problem = str(error)
+            finally:
+                self._channel = None
+                self.online.set(False)
+            held_s = trio.current_time() - online_at if online_at is not None else 0.0
+            delay_s = backoff.delay_s(held_s, self._chance.random(), told_s)
+            self._standing.retry_at = trio.current_time() + delay_s
+            with trio.move_on_after(delay_s):
+                await self._retry_now.wait()
+            if trio.current_time() - started < 1:
+                await trio.sleep(1)  # whoever asks for a retry in a loop does not make a storm
+
+    async def _log_in(self, channel: Channel) -> LoggedIn:
+        async def login() -> LoggedIn:
+            answer: LoggedIn = await ask_in_time(channel, Login(request=channel.next_request()))
+            return answer
+
+        try:
+            welcome = await login()
+        except Refused as error:
+            if error.reason is not Reason.NOT_REGISTERED:
+                raise
+            await ask_in_time(channel, Register(request=channel.next_request(), nick=self.nick))
+            welcome = await login()
+        if self.nick and welcome.nick != self.nick:
+            try:
+                renamed = await ask_in_time(channel, Rename(request=channel.next_request(), nick=self.nick))
+                self._standing.nick = renamed.nick
+                return welcome
+            except Refused as error:
+                self._standing.problem = f"You are {welcome.nick} on this server: {error.text}"
+        self._standing.nick = welcome.nick
+        return welcome
+
+    async def _stay(self, channel: Channel, welcome: LoggedIn) -> None:
+        """Everything that happens while online; ends with `Disconnected`."""
+        self._channel = channel
+        self._standing.state = ServerState.ONLINE
+        self._standing.name = welcome.server_name or self.invite.name
+        self._standing.problem = self._standing.problem if welcome.nick != self.nick else ""
+        self.online.set(True)
+        async with background() as nursery:
+            nursery.start_soon(self._tell_port, channel)
+            nursery.start_soon(self._publish, channel, welcome.manifest)
+            async for incoming in channel.incoming():
+                if isinstance(incoming.message, Caller):
+                    await self._on_caller(self.node, incoming.message)
+        raise channel.ending or Disconnected
+
+    async def _tell_port(self, channel: Channel) -> None:
+        try:
+            found = await ask_in_time(channel, Listen(request=channel.next_request(), port=self._port))
+            self._standing.reachable = found.reachable
+        except (Refused, Disconnected):
+            self._standing.reachable = None
+
+    async def _publish(self, channel: Channel, digest: bytes) -> None:
+        """Keep the server's idea of our shares the same as ours."""
+        try:
+            while True:
+                seen = self._publisher.changed.value
+                batch = await self._publisher.next_batch(self.node, digest)
+                if batch is None:
+                    self._standing.pending = 0
+                    await self._publisher.changed.other_than(seen)
+                    await trio.sleep(PUBLISH_PAUSE_S)
+                    continue
+                self._standing.pending = await self._publisher.pending(self.node)
+                try:
+                    published: Published = await ask_in_time(
+                        channel, with_request(batch, channel.next_request())
+                    )
+                except Refused as error:
+                    if error.reason is Reason.MANIFEST_MISMATCH:
+                        if not digest:  # it was told everything anew, and still counts otherwise
+                            await trio.sleep(REFUSED_PAUSE_S)
+                        digest = b""  # fits nothing, so everything is told anew
+                        continue
+                    self._standing.problem = f"Your shares are not all listed on this server: {error.text}"
+                    await trio.sleep(error.retry_after_s or REFUSED_PAUSE_S)
+                    continue
+                await self._publisher.acknowledge(self.node, batch)
+                digest = batch.result
+                self._standing.published = published.offers
+        except Disconnected:
+            return  # `_stay` finds out by itself
+
+
+class Servers:
+    """All of them."""
+
+    def __init__(self) -> None:
+        self.links: dict[NodeId, ServerLink] = {}
+
+    def online(self) -> list[ServerLink]:
+        return [link for link in self.links.values() if link.online.value]
+
+    def known(self) -> frozenset[NodeId]:
+        """Whose tickets we honour."""
+        return frozenset(self.links)
+
+    async def ask_each(
+        self, build: Callable[[int], Message], ask: Sequence[ServerLink] | None = None
+    ) -> tuple[list[tuple[ServerLink, Any]], list[str]]:
+        """(answers, a sentence for each failure) of all online servers, asked side by side."""
+        answers: list[tuple[ServerLink, Any]] = []
+        problems: list[str] = []
+
+        async def one(link: ServerLink) -> None:
+            try:
+                answers.append((link, await link.ask(build)))
+            except (Disconnected, Refused) as error:
+                problems.append(f"{link.view().name or link.view().address}: {error}")
+
+        async with trio.open_nursery() as nursery:
+            for link in self.online() if ask is None else ask:
+                nursery.start_soon(one, link)
+        return answers, problems
+
+    async def find_sources(self, file: FileId) -> list[tuple[NodeId, Source]]:
+        """Who holds a file, on every server: (server, source)."""
+        answers, _ = await self.ask_each(lambda request: FindSources(request=request, file=file))
+        return [
+            (link.node, source)
+            for link, found in answers
+            if isinstance(found, Sources)
+            for source in found.some
+            if source.node != link.me  # a running download of our own is offered, too
+        ]
+
+    async def look_up(self, who: str, node: NodeId | None) -> tuple[NodeId, Person] | None:
+        """(server, person) for a key or a nick; None if no server knows it."""
+        answers, _ = await self.ask_each(
+            lambda request: LookUp(request=request, node=node, nick="" if node is not None else who)
+        )
+        people = [(link.node, person) for link, person in answers if isinstance(person, Person)]
+        return max(people, key=lambda found: found[1].online, default=None)
+
+    async def ticket(self, server: NodeId, node: NodeId) -> tuple[TicketIssued, list[Address]]:
+        """A ticket to reach somebody, and where. Raises `Refused` or `Disconnected`."""
+        link = self.links.get(server)
+        if link is None:
+            raise Disconnected("That index server is not used any more.")
+        issued: TicketIssued = await link.ask(lambda request: AskTicket(request=request, node=node))
+        return issued, [Address(address.host, address.port) for address in issued.addresses]
+
+
+async def ask_in_time(channel: Channel, message: Message) -> Any:
+    """The answer, or `Disconnected` if it takes too long."""
+    with trio.move_on_after(ANSWER_TIMEOUT_S):
+        return await channel.ask(message)
+    await channel.aclose(CloseCode.SILENT, f"No answer within {ANSWER_TIMEOUT_S:.0f} s.")
+    raise Disconnected("The index server does not answer.")
+
+
+def with_request(batch: Publish, request: int) -> Publish:
+    return replace(batch, request=request)

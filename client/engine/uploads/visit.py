@@ -1,0 +1,227 @@
+"""One connection of a person who wants our files: what they have open, and the answers to what they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from client.engine.held import Held
+from client.engine.uploads.sending import Sending
+from p2pshare import limits
+from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, PeerFault, Reason, Refused
+from p2pshare.hashing import FileId, piece_count
+from p2pshare.identity import NodeId
+from p2pshare.transport.channel import Channel
+from p2pshare.wire.peer import AskHashes, Browse, DropFile, Fetch, FileOpened, Hashes, Have, Listing, OpenFile
+from p2pshare.wire.schema import Message
+from p2pshare.wire.session import Cancel
+from p2pshare.wire.session import Refused as RefusedMessage
+
+if TYPE_CHECKING:
+    from client.engine.uploads.uploads import Uploads
+
+HASHING_PATIENCE_S = 20.0  # somebody who opens a file that is not hashed yet simply waits for so long
+HASHING_RETRY_S = 30  # then they are told to ask again
+CROWDED_RETRY_S = 5  # for somebody over a limit of open files or requests
+
+
+class Visit:
+    """Made for each connection by `Uploads`. `send` runs beside it as long as the connection lives."""
+
+    def __init__(self, uploads: Uploads, channel: Channel, nursery: trio.Nursery) -> None:
+        """Answers that take time are worked out in `nursery`."""
+        self.channel = channel
+        self.files: dict[FileId, Held] = {}
+        self._uploads = uploads
+        self._nursery = nursery
+        self._answering = 0
+        self._sending = Sending(channel, self, uploads.limit)
+
+    @property
+    def person(self) -> NodeId:
+        return self.channel.peer
+
+    @property
+    def waits_for_data(self) -> bool:
+        return self._sending.open > 0
+
+    async def send(self) -> None:
+        """Send what is fetched, until the connection ends."""
+        try:
+            await self._sending.run()
+        except Disconnected:
+            pass  # whoever listens to the channel finds out, too
+
+    async def aclose(self) -> None:
+        """Close the files."""
+        files, self.files = self.files, {}
+        for held in files.values():
+            await held.aclose()
+
+    def tell_have(self, file: FileId, pieces: tuple[int, ...]) -> None:
+        """We hold more pieces of a file that they may have open."""
+        if file in self.files:
+            for at in range(0, len(pieces), limits.HAVES_PER_MESSAGE):
+                self.channel.post(Have(file=file, pieces=pieces[at : at + limits.HAVES_PER_MESSAGE]))
+
+    async def renew(self, file: FileId) -> None:
+        """Another copy of a file is to be served from now on, or none any more."""
+        try:
+            held = await self._uploads.shelf.hold(file)
+        except Refused:
+            held = None
+        before = self.files.pop(file, None)
+        if before is None:  # they dropped it meanwhile
+            before = held
+        elif held is not None:
+            self.files[file] = held
+        else:
+            self._uploads.dropped(self.person)
+        if before is not None:
+            await before.aclose()
+
+    # --- what they say -------------------------------------------------------------------------------
+
+    def hear(self, message: Message) -> None:
+        """Begin to answer a message. Raises `PeerFault`.
+
+        Never waits: if both sides waited for the other one to read, neither would.
+        """
+        if isinstance(message, Fetch):
+            try:
+                self._fetch(message)
+            except Refused as refusal:
+                self._refuse(message.request, refusal)
+        elif isinstance(message, Cancel):
+            self._sending.cancel(message.request)
+        elif isinstance(message, DropFile):
+            if (held := self.files.pop(message.file, None)) is not None:
+                self._uploads.dropped(self.person)
+                self._nursery.start_soon(held.aclose)
+        elif isinstance(message, OpenFile):
+            self._begin(message.request, partial(self._open, message))
+        elif isinstance(message, AskHashes):
+            self._begin(message.request, partial(self._tell_hashes, message))
+        elif isinstance(message, Browse):
+            self._begin(message.request, partial(self._list, message))
+        else:
+            raise PeerFault(CloseCode.WRONG_ORDER, f"{message.NAME} means nothing to an uploader.")
+
+    def _begin(self, request: int, answer: Callable[[], Awaitable[None]]) -> None:
+        if self._answering >= limits.REQUESTS_OPEN_MAX:
+            raise PeerFault(CloseCode.TOO_FAST, "More requests at the same time than allowed.")
+        self._answering += 1
+        self._nursery.start_soon(self._answer, request, answer)
+
+    async def _answer(self, request: int, answer: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await answer()
+        except Refused as refusal:
+            self._refuse(request, refusal)
+        except LocalTrouble as trouble:
+            self._refuse(request, Refused(Reason.FAILED, str(trouble)))
+        except PeerFault as fault:
+            await self.channel.aclose(fault.code, fault.text)
+        except Disconnected:
+            pass
+        finally:
+            self._answering -= 1
+
+    def _refuse(self, request: int, refusal: Refused) -> None:
+        text, after_s = refusal.text, refusal.retry_after_s
+        self.channel.post(
+            RefusedMessage(request=request, reason=refusal.reason, text=text, retry_after_s=after_s)
+        )
+
+    # --- answers -------------------------------------------------------------------------------------
+
+    async def _open(self, message: OpenFile) -> None:
+        held = await self._find(message)
+        if held is None:
+            raise Refused(Reason.NO_SUCH_FILE)
+        try:
+            self._uploads.make_room_for(self, held.file)
+        except Refused:
+            await held.aclose()
+            raise
+        before = self.files.get(held.file)
+        self.files[held.file] = held
+        if before is not None:
+            await before.aclose()
+        position, wait_s = self._uploads.place(self.person)
+        await self.channel.send(
+            FileOpened(
+                request=message.request,
+                file=held.file,
+                size=held.size,
+                piece_size=held.piece_size,
+                pieces=held.pieces,
+                position=position,
+                wait_s=wait_s,
+            )
+        )
+
+    async def _find(self, message: OpenFile) -> Held | None:
+        if message.file is not None:
+            return await self._uploads.shelf.hold(message.file)
+        with trio.move_on_after(HASHING_PATIENCE_S):
+            return await self._uploads.shelf.hold_offer(message.offer)
+        raise Refused(Reason.HASHING, "The file is just being hashed there.", HASHING_RETRY_S)
+
+    async def _tell_hashes(self, message: AskHashes) -> None:
+        held = self._opened(message.file, message.first, message.count)
+        first, end = message.first * limits.KEY_BYTES, (message.first + message.count) * limits.KEY_BYTES
+        await self.channel.send(Hashes(request=message.request, hashes=held.hashes[first:end]))
+
+    async def _list(self, message: Browse) -> None:
+        page = await self._uploads.shelf.listing(message.folder, message.cursor)
+        if page is None:
+            raise Refused(Reason.NO_SUCH_FILE, "There is no such folder here.")
+        await self.channel.send(
+            Listing(
+                request=message.request,
+                folders=page.folders,
+                offers=page.offers,
+                files=page.files,
+                bytes=page.bytes,
+                cursor=page.cursor,
+            )
+        )
+
+    def _fetch(self, message: Fetch) -> None:
+        held = self._opened(message.file, message.first, message.count)
+        if not self.holds_slot():
+            raise Refused(Reason.NO_SLOT)
+        if not all(map(held.has, range(message.first, message.first + message.count))):
+            raise Refused(Reason.NOT_HELD)
+        if self._sending.open >= limits.FETCHES_OPEN_MAX:
+            raise Refused(Reason.TOO_MUCH, "Too many requests for data at the same time.", CROWDED_RETRY_S)
+        self._sending.add(message, held)
+        self._uploads.busy(self.person)
+
+    def _opened(self, file: FileId, first: int, count: int) -> Held:
+        """An open file that has these pieces, held or not. Raises `Refused`."""
+        held = self.files.get(file)
+        if held is None:
+            raise Refused(Reason.NO_SUCH_FILE, "The file is not open here. Open it first.")
+        pieces = piece_count(held.size, held.piece_size)
+        if first + count > pieces:
+            raise Refused(Reason.NOT_HELD, f"The file has {pieces} pieces.")
+        return held
+
+    # --- what `Sending` asks and tells ---------------------------------------------------------------
+
+    def file(self, file: FileId) -> Held | None:
+        return self.files.get(file)
+
+    def holds_slot(self) -> bool:
+        return self._uploads.holds_slot(self.person)
+
+    def was_sent(self, file: FileId, size: int) -> None:
+        self._uploads.was_sent(self.person, file, size)
+
+    def rests(self) -> None:
+        self._uploads.rests(self.person)
