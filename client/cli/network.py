@@ -14,6 +14,7 @@ from client.engine.status import EngineView, ServerView
 from p2pshare.errors import Disconnected
 from p2pshare.names import display
 
+LOOK_AROUND_EVERY_S = 60  # for an index server on the local network, while there is none
 LOOK_EVERY_S = 1.0
 STOP_TIMEOUT_S = 15.0  # the engine says goodbye to servers and to the local network
 STOP_LOOK_S = 0.1
@@ -121,19 +122,27 @@ async def serve(run: Run) -> None:
     run.until_stopped = True
     view = await run.face.status()
     _log(run, f"{display(view.nick)} ({view.short}) listens on port {view.port}. Stop with Ctrl-C.")
-    if not view.servers:
-        try:
-            await run.online(lan_is_enough=True)
-        except Ending as problem:
-            if problem.message != NO_SERVER:  # of that the first look tells
-                run.out.note(problem.message)
     before: Look | None = None
+    look_around_at = trio.current_time()
     while True:
-        now = Look(await run.face.status(), await run.face.downloads(), await run.face.uploads())
+        if not view.servers and trio.current_time() >= look_around_at:
+            look_around_at = trio.current_time() + LOOK_AROUND_EVERY_S
+            await _join_nearby(run)
+        view = await run.face.status()
+        now = Look(view, await run.face.downloads(), await run.face.uploads())
         for line in changes(before, now):
             _log(run, line)
         before = now
         await trio.sleep(LOOK_EVERY_S)
+
+
+async def _join_nearby(run: Run) -> None:
+    """Without an index server, one that shows up on the local network will do."""
+    try:
+        await run.online(lan_is_enough=True)
+    except Ending as problem:
+        if problem.message != NO_SERVER:  # of that the first look tells
+            run.out.note(problem.message)
 
 
 def _log(run: Run, text: str) -> None:

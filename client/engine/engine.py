@@ -123,7 +123,7 @@ class Engine:
             busy=lambda: self._moving_bytes_per_s() > BUSY_BYTES_PER_S,
             unix_now=machine.unix_now,
         )
-        self._servers = Servers()
+        self._servers = Servers(endpoint.node)
         self._peers = Peers(
             endpoint,
             self._servers,

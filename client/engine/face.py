@@ -1,8 +1,8 @@
 """The engine's whole public face: what a front may ask, and nothing else.
 
 `Engine` implements it in this process; `control.connect` returns the same face of an engine that runs in
-another process. Every argument and result is plain data (see `status.py`). All errors are `LocalTrouble` or
-`Refused`, with a sentence fit to show.
+another process. Every argument and result is plain data (see `status.py`). All errors are `LocalTrouble`,
+`Refused` or `Disconnected`, with a sentence fit to show.
 """
 
 from __future__ import annotations

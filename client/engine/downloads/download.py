@@ -34,7 +34,7 @@ from p2pshare.hashing import (
 )
 from p2pshare.identity import NodeId
 from p2pshare.limits import HASHES_PER_MESSAGE, KEY_BYTES, MIB
-from p2pshare.ranges import RangeSet, bitmap_bytes
+from p2pshare.ranges import RangeSet
 from p2pshare.transport.background import background
 from p2pshare.wire.peer import AskHashes, FileOpened
 
@@ -61,7 +61,7 @@ class Download:
         self.suppliers: dict[NodeId, Supplier] = {}
         self.finishing = False
         self.meter = RateMeter(trio.current_time())
-        self.done_bytes = record.size if record.state is DownloadState.COMPLETE else 0
+        self.done_bytes = _recorded_bytes(record)
         """Verified and written."""
         self.wasted_bytes = record.wasted_bytes
         self._gave: tuple[DownloadSourceView, ...] = ()  # the sources of the last run, once it is over
@@ -188,7 +188,6 @@ class Download:
 
     async def _open_store(self) -> None:
         hashes = self.piece_hashes()
-        sizes = (hashes.size, hashes.piece_size)
         store = await PieceStore.open(self.record, hashes, self.around.offload)
         if isinstance(store, Path):
             await self._complete(store)
@@ -201,8 +200,8 @@ class Download:
             )
             await self.around.database.write(save, self.record)
         else:
-            done = RangeSet.from_bitmap(self.record.done or bytes(bitmap_bytes(count)), count)
-        self.done_bytes = sum(piece_span(piece, *sizes)[1] for ranges in done for piece in ranges)
+            done = _recorded_pieces(self.record)
+        self.done_bytes = _recorded_bytes(self.record)
         self.plan = Plan(count, hashes.piece_size, done, self.around.chance.getrandbits(64))
         self.store = store
         self._on_progress(self, None)
@@ -377,3 +376,18 @@ class Download:
         return next(
             (supplier.problem for supplier in self.suppliers.values() if supplier.problem), self._said_last
         )
+
+
+def _recorded_pieces(record: Record) -> RangeSet:
+    """The pieces that the library knows to be on the disk."""
+    if record.piece_size is None or not record.done:
+        return RangeSet()
+    return RangeSet.from_bitmap(record.done, piece_count(record.size, record.piece_size))
+
+
+def _recorded_bytes(record: Record) -> int:
+    """Their sizes added up."""
+    if record.state is DownloadState.COMPLETE or record.piece_size is None:
+        return record.size if record.state is DownloadState.COMPLETE else 0
+    pieces = (piece for pieces in _recorded_pieces(record) for piece in pieces)
+    return sum(piece_span(piece, record.size, record.piece_size)[1] for piece in pieces)

@@ -75,7 +75,8 @@ class Membership:
     async def join(self, text: str, nick: str, port: int) -> Joined:
         """Use a server, given by its invite or as host:port, and wait until it works.
 
-        Raises `LocalTrouble` with what stands in the way; the server is not kept then.
+        Raises `LocalTrouble` for an invite that is none, and `Disconnected` with what stands in the way; the
+        server is not kept then.
         """
         invite = await self._invite(text.strip())
         known = invite.server in self._servers.links
@@ -92,7 +93,7 @@ class Membership:
         problem = link.view().problem or "It did not answer in time."
         if not known:
             self._forget(invite.server)
-        raise LocalTrouble(f"The index server could not be joined. {problem}")
+        raise Disconnected(f"The index server could not be joined. {problem}")
 
     async def _invite(self, text: str) -> Invite:
         try:
@@ -114,7 +115,7 @@ class Membership:
                     raise LocalTrouble(f"At {address} there is no index server, but another person's client.")
                 return Invite(channel.peer, (address,), "")
         except (Disconnected, PeerFault) as error:
-            raise LocalTrouble(f"No index server answers there. {error}") from error
+            raise Disconnected(f"No index server answers there. {error}") from error
 
     def leave(self, what: str) -> frozenset[str]:
         """Forget a server, given by node id, name or address; returns its invite in every spelling known."""

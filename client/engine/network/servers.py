@@ -59,6 +59,9 @@ class Publisher(Protocol):
     async def pending(self, server: NodeId) -> int:
         """How many offers it has not been told yet."""
 
+    async def told(self, server: NodeId) -> int:
+        """How many offers it has acknowledged."""
+
 
 @dataclass
 class _Standing:
@@ -239,6 +242,7 @@ class ServerLink:
                 batch = await self._publisher.next_batch(self.node, digest)
                 if batch is None:
                     self._standing.pending = 0
+                    self._standing.published = await self._publisher.told(self.node)
                     await self._publisher.changed.other_than(seen)
                     await trio.sleep(PUBLISH_PAUSE_S)
                     continue
@@ -266,7 +270,8 @@ class ServerLink:
 class Servers:
     """All of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, me: NodeId) -> None:
+        self._me = me
         self.links: dict[NodeId, ServerLink] = {}
 
     def online(self) -> list[ServerLink]:
@@ -295,13 +300,14 @@ class Servers:
         return answers, problems
 
     async def find_sources(self, file: FileId) -> list[tuple[NodeId, Source]]:
-        """Who holds a file, on every server: (server, source)."""
+        """Who else holds a file, on every server: (server, source)."""
         answers, _ = await self.ask_each(lambda request: FindSources(request=request, file=file))
         return [
             (link.node, source)
             for link, found in answers
             if isinstance(found, Sources)
             for source in found.some
+            if source.node != self._me
             if source.node != link.me  # a running download of our own is offered, too
         ]
 

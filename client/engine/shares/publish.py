@@ -174,6 +174,10 @@ class Publisher:
         copy = await self._copy(server)
         return len(copy.touched) + (len(copy.outstanding.numbers) if copy.outstanding else 0)
 
+    async def told(self, server: NodeId) -> int:
+        """How many offers the server has acknowledged."""
+        return await self._database.read(_count_told, server)
+
     async def _copy(self, server: NodeId) -> _Copy:
         # Known before it is loaded: what is touched meanwhile is noted, too.
         copy = self._copies.setdefault(server, _Copy())
@@ -191,6 +195,11 @@ class Publisher:
 
 
 # --- units -------------------------------------------------------------------------------------------
+
+
+def _count_told(db: sqlite3.Connection, server: NodeId) -> int:
+    count: int = db.execute("SELECT count(*) FROM published WHERE server = ?", (server,)).fetchone()[0]
+    return count
 
 
 def _look_up(db: sqlite3.Connection, server: NodeId) -> tuple[bytes, set[int]]:
