@@ -7,9 +7,20 @@ prints both tables from these declarations.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 
-class CloseCode(IntEnum):
+class Explained(IntEnum):
+    """Numbers that each say in a sentence what they mean."""
+
+    def __new__(cls, value: int, doc: str = "") -> Self:
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.__doc__ = doc
+        return member
+
+
+class CloseCode(Explained):
     """Why a connection is closed. Sent in `close`, as the last message of a connection."""
 
     BYE = 0, "The sender is done. Nothing is wrong."
@@ -29,14 +40,8 @@ class CloseCode(IntEnum):
     BAD_DATA = 14, "Bytes arrived that do not match the hash of their piece."
     INTERNAL = 15, "The sender made a mistake of its own. Try again later."
 
-    def __new__(cls, value: int, doc: str = "") -> CloseCode:
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.__doc__ = doc
-        return member
 
-
-class Reason(IntEnum):
+class Reason(Explained):
     """Why a request was politely refused. Sent in `refused`; the connection goes on."""
 
     NOT_LOGGED_IN = 1, "Log in first."
@@ -60,12 +65,6 @@ class Reason(IntEnum):
     NOT_SHARED_WITH_YOU = 19, "The owner does not share this with you."
     FAILED = 20, "It failed for a reason of the sender's own; the text says which."
     CANCELLED = 21, "The asker cancelled the request."
-
-    def __new__(cls, value: int, doc: str = "") -> Reason:
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.__doc__ = doc
-        return member
 
 
 class P2PError(Exception):

@@ -90,7 +90,7 @@ def _sources(view: DownloadView, lines: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for source in sorted(view.sources, key=lambda source: -source.done_bytes)[: max(0, lines)]:
         state = f"{source.state}, {source.position}." if source.position else source.state
-        speed = words.rate(source.rate) if source.rate else ""
+        speed = words.rate(source.rate) if source.state == "downloading" else ""
         grid.add_row(
             *(
                 Text(f"  {cell}")

@@ -236,10 +236,10 @@ def _compile(hint: Any) -> tuple[Check, Check, str, str]:
         check = _int_within(bounds)
         return check, check, "int", f"{bounds.low} to {bounds.high}"
     if hint is str and isinstance(bounds, Size):
-        check = _str_within(bounds)
+        check = _within(str, bounds, _utf8_length)
         return check, check, "str", f"{_span(bounds)} bytes"
     if hint is bytes and isinstance(bounds, Size):
-        check = _bytes_within(bounds)
+        check = _within(bytes, bounds, len)
         return check, check, "bytes", f"{_span(bounds)} bytes"
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return _enum_member(hint), int, hint.__name__, ""
@@ -274,34 +274,24 @@ def _int_within(bounds: Range) -> Check:
     return check
 
 
-def _str_within(bounds: Size) -> Check:
+def _within(wanted: type, bounds: Size, length_of: Callable[[Any], int]) -> Check:
     low, high = bounds.low, bounds.high
 
     def check(value: Any) -> Any:
-        if type(value) is not str:
-            raise BadMessage(f"a str is wanted, not a {type(value).__name__}")
-        try:
-            length = len(value) if value.isascii() else len(value.encode())
-        except UnicodeEncodeError:
-            raise BadMessage("a surrogate cannot be sent") from None
-        if not low <= length <= high:
+        if type(value) is not wanted:
+            raise BadMessage(f"a {wanted.__name__} is wanted, not a {type(value).__name__}")
+        if not low <= (length := length_of(value)) <= high:
             raise BadMessage(f"{length} bytes are not within {low} to {high}")
         return value
 
     return check
 
 
-def _bytes_within(bounds: Size) -> Check:
-    low, high = bounds.low, bounds.high
-
-    def check(value: Any) -> Any:
-        if type(value) is not bytes:
-            raise BadMessage(f"bytes are wanted, not a {type(value).__name__}")
-        if not low <= len(value) <= high:
-            raise BadMessage(f"{len(value)} bytes are not within {low} to {high}")
-        return value
-
-    return check
+def _utf8_length(text: str) -> int:
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        raise BadMessage("a surrogate cannot be sent") from None
 
 
 def _enum_member(enum: type[IntEnum]) -> Check:

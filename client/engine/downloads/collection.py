@@ -18,9 +18,11 @@ from client.engine.status import DownloadState, DownloadView
 from p2pshare.errors import LocalTrouble, Reason, Refused
 from p2pshare.hashing import FileId
 from p2pshare.names import safe_leaf_name
+from p2pshare.transport.background import background
 from p2pshare.wire.fields import Offer
 
-ACTIVE_MAX = 24  # downloads at work at the same time; the others wait in the order they were added
+ACTIVE_MAX = 32  # downloads at work at the same time; the others wait in the order they were added
+VAIN_TURN_S = 60.0  # one that found no source for so long makes room, if others wait
 RETRY_STUCK_S = 15.0  # a full disk or a missing folder is looked at again so often
 OFFERED_FOLDER = "Downloads"  # the top folder under which others see what lies in no share
 ENDED = (DownloadState.COMPLETE, DownloadState.FAILED, DownloadState.CANCELLED)
@@ -205,20 +207,41 @@ class Downloads:
             with scope:
                 while True:
                     try:
-                        async with self._places:
-                            await download.run()
-                        assert download.record.file is not None
-                        await self._on_finished(download.record.file)
-                        return
+                        if await self._take_turn(download):
+                            return
                     except LocalTrouble as trouble:
                         await self._note(download, DownloadState.STUCK, str(trouble))
-                    await trio.sleep(RETRY_STUCK_S)
-                    await self._note(download, DownloadState.LOOKING)
+                        await trio.sleep(RETRY_STUCK_S)
+                        await self._note(download, DownloadState.LOOKING)
         finally:
             if self._scopes.get(download.record.id) is scope:
                 del self._scopes[download.record.id]
             stopped.set()
             self._tell_offers()
+
+    async def _take_turn(self, download: Download) -> bool:
+        """Run it once there is a place. Whether it is complete: one that finds nobody makes room."""
+        with trio.CancelScope() as turn:
+            async with self._places, background() as nursery:
+                nursery.start_soon(self._end_vain_turn, download, turn)
+                await download.run()
+        if turn.cancelled_caught:
+            return False
+        assert download.record.file is not None
+        await self._on_finished(download.record.file)
+        return True
+
+    async def _end_vain_turn(self, download: Download, turn: trio.CancelScope) -> None:
+        vain_since: float | None = None
+        while True:
+            await trio.sleep(VAIN_TURN_S / 10)
+            now = trio.current_time()
+            if download.state() not in (DownloadState.LOOKING, DownloadState.CONNECTING):
+                vain_since = None
+            elif vain_since is None:
+                vain_since = now
+            elif now - vain_since >= VAIN_TURN_S and self._places.statistics().tasks_waiting:
+                turn.cancel()
 
     async def _note(self, download: Download, state: DownloadState, problem: str = "") -> None:
         download.record = replace(download.record, state=state, problem=problem)
