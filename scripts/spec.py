@@ -30,6 +30,7 @@ SPEC = ROOT / "protocol.md"
 VECTORS = ROOT / "tests" / "vectors"
 PART = re.compile(r"<!-- (\w+)(?: ([^>]*?))? -->\n.*?<!-- end -->", re.DOTALL)
 QUOTE = re.compile(r'# protocol\.md: "((?:[^"]|\n\s*# )+)"')
+FOR_RUNNERS = ("expect:", "comment:", "what:", "name:", "kind:")  # lines of a vector that no reader needs
 BY_NAME = {message.NAME: message for message in REGISTRY.values()}
 
 
@@ -76,7 +77,8 @@ def message_part(name: str) -> str:
             "answers "
             + ", ".join(f"`{asked.NAME}`" for asked in message.ANSWERS if issubclass(asked, Message))
         )
-    return f"{one_line(message.__doc__)}\n\n{'; '.join(facts)}.\n\n{fields_table(message)}"
+    words = f"{one_line(message.__doc__)}\n\n{'; '.join(facts)}."
+    return f"{words}\n\n{fields_table(message)}\n\nExample:\n\n{vector_part(f'message_{name}')}"
 
 
 def struct_part(name: str) -> str:
@@ -171,8 +173,10 @@ def registry_part(_: str) -> str:
 
 
 def vector_part(name: str) -> str:
-    """The vector file as it stands, so that examples are never copied by hand."""
-    return "```\n" + (VECTORS / name).read_text(encoding="utf-8").rstrip() + "\n```"
+    """A vector as it stands in its file, less what only a runner needs: examples are never copied by hand."""
+    lines = (VECTORS / f"{name}.txt").read_text(encoding="utf-8").rstrip().split("\n")
+    shown = [line for line in lines if not line.startswith(FOR_RUNNERS)]
+    return "\n".join(["```", *shown, "```"])
 
 
 def one_line(doc: str | None) -> str:

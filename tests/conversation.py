@@ -24,6 +24,7 @@ from p2pshare.session.session import Bytes, Session
 from p2pshare.wire.schema import Message
 
 REMEMBERED = 400  # messages kept for telling
+STRANGERS = (NodeId(b""), NodeId(b""))  # at the ends of a connection that was there before
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def overheard() -> Iterator[Conversation]:
             raise
 
     def note(session: Session, message: Message) -> None:
-        hearer, sender = ends[id(session)]
+        hearer, sender = ends.get(id(session), STRANGERS)
         conversation.kinds.add(type(message))
         try:
             at = trio.current_time()

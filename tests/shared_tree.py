@@ -11,7 +11,7 @@ from typing import TypeVar, TypeVarTuple
 from client.engine.beneath import Stamp
 from client.engine.library import MIGRATIONS
 from client.engine.offload import Inline
-from client.engine.scan import FoundFile, FoundFolder
+from client.engine.shares.scan import FoundFile, FoundFolder
 from p2pshare.database import Database, open_database
 
 T = TypeVar("T")

@@ -63,9 +63,7 @@ _PEER_WORDS = frozenset[type[Message]](
 # (talk, phase, who sends) -> what may be sent besides ALWAYS
 ALLOWED: dict[tuple[Talk, Phase, Party], frozenset[type[Message]]] = {
     (Talk.WITH_INDEX, Phase.GREETED, Party.DIALER): frozenset({index.Register, index.Login}),
-    (Talk.WITH_INDEX, Phase.GREETED, Party.ACCEPTOR): frozenset(
-        {index.Registered, index.LoggedIn}
-    ),
+    (Talk.WITH_INDEX, Phase.GREETED, Party.ACCEPTOR): frozenset({index.Registered, index.LoggedIn}),
     (Talk.WITH_INDEX, Phase.READY, Party.DIALER): frozenset(
         {
             index.Rename,

@@ -231,7 +231,7 @@ class Channel:
     # --- hearing ------------------------------------------------------------------------------------
 
     def incoming(self) -> trio.MemoryReceiveChannel[Incoming]:
-        """What the other side asks and says, to iterate over until the connection is over (`ending` tells why)."""
+        """What the other side asks and says; iterating ends with the connection (`ending` tells why)."""
         return self._inbox
 
     # --- ending -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Good means that the handshake is done and the expected key answered: an address 
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -108,13 +109,10 @@ async def _greet_at(endpoint: Endpoint, address: Address, expected: NodeId | Non
 
 
 def _reason(error: OSError) -> str:
+    """What the system says, without the words that trio puts around it."""
     cause: BaseException = error
-    while isinstance(
-        cause.__cause__, OSError | BaseExceptionGroup
-    ):  # trio lists what each address of a name said
-        cause = cause.__cause__
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return (
-        (cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)).lower().rstrip(".")
-    )
+    while isinstance(cause.__cause__, BaseExceptionGroup):  # what each address of a name said
+        cause = cause.__cause__.exceptions[0]
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno).lower()
+    return str(getattr(cause, "strerror", None) or cause).lower()

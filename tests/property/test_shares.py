@@ -10,12 +10,12 @@ import hypothesis.strategies as st
 import trio
 from hypothesis import given, settings
 
-from client.engine import inventory
 from client.engine.beneath import Stamp
-from client.engine.inventory import Change, Share
-from client.engine.listing import list_folder, position_untrusted
-from client.engine.offers import offers_among
-from client.engine.publish import Publisher
+from client.engine.shares import inventory
+from client.engine.shares.inventory import Change, Share
+from client.engine.shares.listing import list_folder, position_untrusted
+from client.engine.shares.offers import offers_among
+from client.engine.shares.publish import Publisher
 from p2pshare.database import Database
 from p2pshare.errors import BadMessage
 from p2pshare.hashing import FileId

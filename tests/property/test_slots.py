@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from client.engine.slots import TURN_BYTES, TURN_MAX_S, Slots
+from client.engine.uploads.slots import TURN_BYTES, TURN_MAX_S, Slots
 from p2pshare.identity import NodeId
 
 PEOPLE = [NodeId(bytes([n]) * 32) for n in range(7)]

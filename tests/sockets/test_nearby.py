@@ -8,8 +8,8 @@ import pytest
 import trio
 import zeroconf
 
-from client.engine import nearby
-from client.engine.nearby import nearby_servers
+from client.engine.network import nearby
+from client.engine.network.nearby import nearby_servers
 from p2pshare.addresses import Address
 from p2pshare.identity import Identity
 from p2pshare.links import Invite
