@@ -100,10 +100,6 @@ def hash_piece(*parts: bytes | bytearray | memoryview) -> bytes:
     return hasher.digest()
 
 
-def verify_piece(data: bytes | bytearray | memoryview, expected: bytes) -> bool:
-    return hmac.compare_digest(hash_piece(data), expected)
-
-
 def file_id(size: int, piece_size: int, hashes: bytes) -> FileId:
     """The id of a file; `hashes` are the piece hashes one after the other."""
     hasher = _FILE_HASHER.copy()

@@ -47,11 +47,6 @@ class RangeSet:
     def __contains__(self, number: int) -> bool:
         return bisect_right(self._bounds, number) % 2 == 1
 
-    def covers(self, start: int, stop: int) -> bool:
-        """Is every number of the range inside?"""
-        place = bisect_right(self._bounds, start)
-        return start >= stop or (place % 2 == 1 and stop <= self._bounds[place])
-
     def gaps(self, start: int, stop: int) -> Iterator[range]:
         """The ranges from `start` to `stop` that are not inside, in order. Change nothing meanwhile."""
         place = bisect_right(self._bounds, start)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -300,8 +302,10 @@ def fuzz_nick(data: bytes) -> None:
 
 @cache
 def scratch() -> Path:
-    folder = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(dir=folder if folder.is_dir() else None))
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def fuzz_settings(data: bytes) -> None:

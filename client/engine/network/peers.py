@@ -118,10 +118,6 @@ class Peers:
             link.users -= 1
             link.used_at = trio.current_time()
 
-    def connected(self, node: NodeId) -> PeerLink | None:
-        """The connection to somebody, if there is one."""
-        return self._best(node)
-
     def _best(self, node: NodeId) -> PeerLink | None:
         return next((link for link in self._links.get(node, ()) if link.channel.ending is None), None)
 

@@ -34,15 +34,6 @@ def test_gaps_are_what_is_missing_within_bounds() -> None:
     assert list(RangeSet().gaps(1, 3)) == [range(1, 3)]
 
 
-def test_covers_asks_for_every_number() -> None:
-    ranges = RangeSet([range(2, 4), range(6, 8)])
-    assert ranges.covers(2, 4)
-    assert ranges.covers(5, 5)
-    assert not ranges.covers(2, 5)
-    assert not ranges.covers(2, 8)
-    assert not ranges.covers(8, 9)
-
-
 def test_a_copy_goes_its_own_way() -> None:
     ranges = RangeSet([range(0, 3)])
     copy = RangeSet(ranges)
