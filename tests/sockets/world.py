@@ -219,15 +219,23 @@ class SocketWorld(World):
         assert [line for line, stream in self._board.streams if stream.socket.fileno() >= 0] == []
         self.check_disks()
 
-    def end_processes(self) -> None:
+    async def end_processes(self) -> None:
         """Those that are left after something went wrong."""
         for process in self._processes_of.values():
             process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
 
     def logs(self) -> str:
-        """What processes wrote."""
+        """What processes wrote, and how those ended that should not have."""
         files = [self.home / name / "log" for name in self.people]
-        return "\n".join(f"{file}:\n{file.read_text()}" for file in files if file.exists())
+        texts = [f"{file}:\n{file.read_text()}" for file in files if file.exists()]
+        ended = [
+            f"{name} ended by itself with {process.poll()}"
+            for name, process in self._processes_of.items()
+            if process.poll() is not None
+        ]
+        return "\n".join([*texts, *ended])
 
 
 @asynccontextmanager
@@ -243,5 +251,5 @@ async def socket_world(home: Path, *, processes: bool = False) -> AsyncIterator[
             error.add_note(world.logs())
             raise
         finally:
-            world.end_processes()
+            await world.end_processes()
         nursery.cancel_scope.cancel()
