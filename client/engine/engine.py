@@ -26,7 +26,7 @@ from client.engine.network.membership import Membership
 from client.engine.network.neighbours import Neighbours
 from client.engine.network.peers import Peers
 from client.engine.network.servers import Servers
-from client.engine.orders import Orders, place_for
+from client.engine.orders import Orders, make_folder, place_for
 from client.engine.people import count_exchange, totals
 from client.engine.profile import Profile
 from client.engine.rate import RateLimit
@@ -198,9 +198,9 @@ class Engine:
     async def _share_downloads(self) -> None:
         folder = self._profile.download_folder(self._settings)
         try:
-            await self._machine.offload.run(lambda: folder.mkdir(parents=True, exist_ok=True))
+            await self._machine.offload.run(make_folder, str(folder))
             await self._shares.add(str(folder))
-        except (LocalTrouble, OSError) as trouble:
+        except LocalTrouble as trouble:
             log.info("the download folder is not a share of its own: %s", trouble)
 
     async def finish(self) -> None:
@@ -351,6 +351,7 @@ class Engine:
 
     async def get(self, what: str, target: str | None = None) -> tuple[DownloadView, ...]:
         place = place_for(target, self._profile.download_folder(self._settings))
+        await self._machine.offload.run(make_folder, place.folder)
         orders = Orders(self._database, self._browser, self._machine.unix_now())
         return tuple([await self._downloads.add(record) for record in await orders.records(what, place)])
 

@@ -47,6 +47,14 @@ def place_for(target: str | None, download_folder: Path) -> Place:
     return Place(str(path.absolute().parent), path.name)
 
 
+def make_folder(path: str) -> None:
+    """Somebody asked for something to be put there. Blocks. Raises `LocalTrouble`."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalTrouble(f"The folder {path} cannot be made: {error.strerror}.") from error
+
+
 class Orders:
     """Makes records of downloads; starting them is up to the caller."""
 

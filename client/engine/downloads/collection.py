@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -24,8 +25,11 @@ from p2pshare.wire.fields import Offer
 ACTIVE_MAX = 32  # downloads at work at the same time; the others wait in the order they were added
 VAIN_TURN_S = 60.0  # one that found no source for so long makes room, if others wait
 RETRY_STUCK_S = 15.0  # a full disk or a missing folder is looked at again so often
+OUR_MISTAKE = "p2pshare made a mistake of its own; its log says which. Resume the download to try again."
 OFFERED_FOLDER = "Downloads"  # the top folder under which others see what lies in no share
 ENDED = (DownloadState.COMPLETE, DownloadState.FAILED, DownloadState.CANCELLED)
+
+log = logging.getLogger(__name__)
 
 
 class Downloads:
@@ -213,6 +217,10 @@ class Downloads:
                         await self._note(download, DownloadState.STUCK, str(trouble))
                         await trio.sleep(RETRY_STUCK_S)
                         await self._note(download, DownloadState.LOOKING)
+                    except Exception:  # a mistake of our own ends this download, not everything
+                        log.exception("a download failed by our own mistake")
+                        await self._note(download, DownloadState.FAILED, OUR_MISTAKE)
+                        return
         finally:
             if self._scopes.get(download.record.id) is scope:
                 del self._scopes[download.record.id]

@@ -23,7 +23,7 @@ from client.engine.network.peers import PeerLink
 from client.engine.network.servers import ask_in_time
 from client.engine.people import count_exchange
 from client.engine.status import DownloadSourceView, DownloadState, DownloadView
-from p2pshare.errors import CloseCode, LocalTrouble, PeerFault, Reason, Refused
+from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, PeerFault, Reason, Refused
 from p2pshare.hashing import (
     PieceHashes,
     check_hashes_untrusted,
@@ -143,7 +143,8 @@ class Download:
     async def learn(self, link: PeerLink, opened: FileOpened) -> None:
         """Hold what a source says of the file against what we know; the first one tells us the piece hashes.
 
-        Raises `PeerFault` if it lies, `Refused` if it has another file than was searched for.
+        Raises `PeerFault` if it lies, `Refused` if it has another file than was searched for, `Disconnected`
+        if the file cannot be begun on this disk.
         """
         record = self.record
         if record.file is not None and opened.file != record.file:
@@ -163,7 +164,7 @@ class Download:
                 await self._open_store()
             except LocalTrouble as trouble:
                 self._fail(trouble)
-                raise
+                raise Disconnected("The download stopped.") from trouble  # for this source, it is over
         self._hungry.set()  # now that the file is known by its id, others may be found who hold it
 
     async def _fetch_hashes(self, link: PeerLink, opened: FileOpened) -> bytes:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import trio
+
 from client.engine.downloads.part import Part, finished_as
 from client.engine.downloads.records import Record
 from client.engine.offload import Offload
 from p2pshare.hashing import PieceHashes, hash_piece, piece_span
-from p2pshare.limits import KEY_BYTES
+from p2pshare.limits import KEY_BYTES, MIB
+
+INLINE_BYTES_MAX = 2 * MIB  # a larger piece takes too long to be hashed on the loop
+SLOW_S = 0.02  # a disk that makes the loop wait for so long is left to threads ...
+SLOW_PAUSE_S = 5.0  # ... for so long
 
 
 class PieceStore:
@@ -24,6 +30,7 @@ class PieceStore:
         self._final_name = record.target_path.rpartition("/")[2]
         self._folder = Path(record.target_folder, *record.target_path.split("/")[:-1])
         self._offload = offload
+        self._disk_is_slow_until = 0.0
 
     @classmethod
     async def open(cls, record: Record, hashes: PieceHashes, offload: Offload) -> PieceStore | Path:
@@ -59,9 +66,17 @@ class PieceStore:
 
     async def keep(self, piece: int, parts: list[memoryview]) -> bool:
         """Write a piece if it matches its hash; whether it did."""
-        good = await self._offload.run(self._verify_and_write, piece, parts)
+        size = sum(map(len, parts))
+        began = trio.current_time()
+        if size > INLINE_BYTES_MAX or began < self._disk_is_slow_until:
+            good = await self._offload.run(self._verify_and_write, piece, parts)
+        else:
+            # Half a millisecond; two threads that take turns with Python's lock would need several.
+            good = self._verify_and_write(piece, parts)
+            if trio.current_time() - began > SLOW_S:
+                self._disk_is_slow_until = trio.current_time() + SLOW_PAUSE_S
         if good:
-            self.unsaved_bytes += sum(map(len, parts))
+            self.unsaved_bytes += size
         return good
 
     def _verify_and_write(self, piece: int, parts: list[memoryview]) -> bool:

@@ -43,7 +43,7 @@ class Buyer(Protocol):
     def meter(self) -> RateMeter: ...
 
     async def learn(self, link: PeerLink, opened: FileOpened) -> None:
-        """Hold what a source says of the file against what is known. Raises `PeerFault` or `Refused`."""
+        """Hold what a source says of the file against what is known. Raises what ends work with it."""
 
     async def piece_came(self, supplier: Supplier, piece: int, parts: list[memoryview]) -> None:
         """A whole piece arrived. Raises `PeerFault` if it is not what it should be."""
