@@ -5,7 +5,7 @@ Making a bytearray of 1 MiB means clearing 1 MiB: a fifth of the time that decry
 
 from __future__ import annotations
 
-KEPT = 2  # one being filled while the one before is being used
+KEPT = 16  # as many as pieces that wait for the disk; all are let go of when the connection is idle
 WORTH_KEEPING_BYTES = 64 * 1024  # below that, a new one costs nothing and memory that lies idle does
 
 

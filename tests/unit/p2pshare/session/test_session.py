@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import tracemalloc
 from itertools import pairwise
 
@@ -20,7 +19,6 @@ from p2pshare.wire.index import LoggedIn, Login, Publish, Search
 from p2pshare.wire.peer import Admitted, Browse, Data, DropFile, Fetch, Have, Knock, OpenFile
 from p2pshare.wire.schema import Message, encode
 from p2pshare.wire.session import Cancel, Close, Hello, Ping, Pong, Refused
-from tests import session_vectors
 from tests.session_pair import (
     ALICE,
     BOB,
@@ -644,13 +642,3 @@ def test_a_hello_of_any_legal_size_fits_the_handshake() -> None:
 
 
 # --- the written-down conversation -------------------------------------------------------------------
-
-
-def test_the_conversation_in_the_vectors_is_what_we_say_to_the_byte() -> None:
-    assert json.loads(session_vectors.PATH.read_text()) == session_vectors.conversation()
-
-
-def test_the_handshake_in_the_vectors_leads_to_the_bytes_of_its_conversation() -> None:
-    vector = session_vectors.conversation()
-    for message, said in zip(vector["handshake"]["messages"], vector["conversation"], strict=False):
-        assert said["wire"] == f"{len(message['message']) // 2:04x}{message['message']}"
