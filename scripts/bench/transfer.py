@@ -4,8 +4,8 @@
     .venv/bin/python scripts/bench/transfer.py [--mib 1024] [--pairs 5]
 
 Both ends of ours are `p2pshare serve` processes, and what is timed is the download that `p2pshare get`
-starts, from the request to the final name: found by its hash, asked of the index server, connected, encrypted,
-verified, written, synced. curl is timed by itself, from the connection to the last byte. Everything lies in
+starts, from the request to the final name: looked up at the index server, connected, encrypted, verified,
+written, synced. curl is timed by itself, from the connection to the last byte. Everything lies in
 memory-backed storage; the first pair of runs only touches that memory and is not counted. nginx, curl and
 openssl come from Debian's packages.
 """

@@ -23,7 +23,7 @@ from p2pshare.wire.session import Refused as RefusedMessage
 if TYPE_CHECKING:
     from client.engine.uploads.uploads import Uploads
 
-HASHING_PATIENCE_S = 20.0  # somebody who opens a file that is not hashed yet simply waits for so long
+HASHING_PATIENCE_S = 12.0  # whoever opens a file that is not hashed yet simply waits for so long
 HASHING_RETRY_S = 30  # then they are told to ask again
 CROWDED_RETRY_S = 5  # for somebody over a limit of open files or requests
 
