@@ -14,14 +14,14 @@ import inspect
 import re
 import sys
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from p2pshare import errors, kinds, limits  # noqa: E402
+from p2pshare import errors, kinds, limits, names  # noqa: E402
 from p2pshare.session import states  # noqa: E402
 from p2pshare.wire import REGISTRY, fields  # noqa: E402
 from p2pshare.wire.schema import Message, Struct  # noqa: E402
@@ -164,6 +164,21 @@ def kinds_part(_: str) -> str:
     return table(("value", "kind", "extensions"), rows)
 
 
+def folding_part(_: str) -> str:
+    """The sets of characters that `names.search_words` treats in its own way."""
+
+    def spans(ranges: Iterable[tuple[int, int]]) -> str:
+        return ", ".join(
+            f"{first:04X}" if first == last else f"{first:04X}-{last:04X}" for first, last in ranges
+        )
+
+    letters = ", ".join(
+        f"{letter} (U+{ord(letter):04X}): `{typed}`" for letter, typed in names.LETTERS.items()
+    )
+    rows = [("dropped", spans(names.DROPPED)), ("letters", letters), ("unspaced", spans(names.UNSPACED))]
+    return table(("set", "characters"), rows)
+
+
 def registry_part(_: str) -> str:
     rows = [
         (str(kind), f"`{message.NAME}`", one_line(message.__doc__))
@@ -190,6 +205,7 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "limits": limits_part,
     "states": states_part,
     "kinds": kinds_part,
+    "folding": folding_part,
     "registry": registry_part,
     "vector": vector_part,
 }
