@@ -88,7 +88,7 @@ async def whoever_comes_late_is_found_and_helps(world: World) -> None:
 @scenario()
 async def whoever_comes_late_helps_at_once_if_asked_for_again(world: World) -> None:
     await world.index()
-    await world.person("bob", {FILM_PATH: FILM}, upload_rate=512)
+    await world.person("bob", {FILM_PATH: FILM}, upload_rate=128)
     alice = await world.person("alice")
     begun = await alice.begins(await alice.finds(QUERY))
     await alice.half_way(begun.id, 0.05)
