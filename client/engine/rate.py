@@ -17,11 +17,6 @@ class RateLimit:
         self._bytes_per_s = bytes_per_s
         self._paid_until = 0.0
 
-    def set(self, bytes_per_s: int, now: float) -> None:
-        """Change the limit; what was taken under the old one is forgotten."""
-        self._bytes_per_s = bytes_per_s
-        self._paid_until = now
-
     def take(self, size: int, now: float) -> float:
         """Charge `size` bytes. Returns how long to wait before moving them, in seconds."""
         if not self._bytes_per_s:

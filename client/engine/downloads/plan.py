@@ -36,11 +36,8 @@ RUNS_LEFT = 2  # runs that should be left for each source: they shorten towards 
 class Plan:
     """The plan of one download, from the first source to the last piece."""
 
-    def __init__(
-        self, piece_count: int, piece_size: int, done: RangeSet, seed: int, sequential: bool = False
-    ) -> None:
-        """`done` are the pieces verified before; `sequential` asks in file order, to play while it comes."""
-        self.sequential = sequential
+    def __init__(self, piece_count: int, piece_size: int, done: RangeSet, seed: int) -> None:
+        """`done` are the pieces verified before."""
         self.duplicates = 0  # pieces that came although they were here
         self._pieces = Pieces(piece_count)
         self._piece_size = piece_size
@@ -221,12 +218,10 @@ class Plan:
         wanted = self._free & at.held
         if not wanted:
             return None
-        start = 0
-        if not self.sequential:
-            wanted = self._rarity.rarest(wanted)
-            start = self._chance.randrange(self._pieces.count)
-            if at.next_piece < self._pieces.count and wanted & self._pieces.one(at.next_piece):
-                start = at.next_piece
+        wanted = self._rarity.rarest(wanted)
+        start = self._chance.randrange(self._pieces.count)
+        if at.next_piece < self._pieces.count and wanted & self._pieces.one(at.next_piece):
+            start = at.next_piece
         first = self._pieces.first_from(wanted, start)
         return Ask(source, first, self._pieces.run(wanted, first, most))
 

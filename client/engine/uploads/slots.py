@@ -109,11 +109,6 @@ class Slots:
             place.idle_since = now
             self.pass_time(now)
 
-    def set_count(self, count: int, now: float) -> None:
-        """The person changed how many slots there are. With fewer, turns go on to their ends."""
-        self._count = count
-        self.pass_time(now)
-
     def pass_time(self, now: float) -> None:
         """End the turns that are over and fill the free slots. Call it at `next_timer`."""
         for person, place in list(self._line.items()):
@@ -172,8 +167,8 @@ class Slots:
         return min([*gone, *ends], default=math.inf)
 
     def _wanted(self) -> bool:
-        """Whether somebody is waiting for a turn to end, or there are more turns than slots."""
-        return len(self._holders) > self._count or any(place.gone_at is None for place in self._line.values())
+        """Whether somebody is waiting for a turn to end."""
+        return any(place.gone_at is None for place in self._line.values())
 
     def _first_over(self, now: float) -> NodeId | None:
         return next((person for person, place in self._holders.items() if now >= self._turn_end(place)), None)

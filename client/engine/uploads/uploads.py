@@ -116,12 +116,6 @@ class Uploads:
             for visit in [visit for visit in guest.visits if file in visit.files]:
                 await visit.renew(file)
 
-    def change(self, *, slots: int, bytes_per_s: int) -> None:
-        """The person changed the settings."""
-        self.limit.set(bytes_per_s, trio.current_time())
-        self._slots.set_count(slots, trio.current_time())
-        self._tell_changes()
-
     def take_sent(self) -> tuple[Sent, ...]:
         """What was sent since the last call, for the statistics."""
         sent = tuple(self._sent.values())

@@ -30,16 +30,6 @@ def test_over_a_long_time_the_limit_is_kept() -> None:
     assert 0.99 <= moved / (now * 1_000) <= 1.01
 
 
-def test_a_change_counts_at_once() -> None:
-    limit = RateLimit(10)
-    limit.take(10_000, 0.0)
-    limit.set(1_000, 1.0)
-    assert limit.take(100, 1.0) == 0.0
-    assert round(limit.take(100, 1.0), 9) == 0.1
-    limit.set(0, 2.0)
-    assert limit.take(100, 2.0) == 0.0
-
-
 def test_a_slow_stream_moves_in_small_steps() -> None:
     assert RateLimit(1).step_bytes == STEP_BYTES_MIN
     assert RateLimit(400_000).step_bytes == 50_000

@@ -124,8 +124,8 @@ def test_a_long_fat_path_is_filled() -> None:
     assert len(sim.asks) < 400, "many pieces in one request"
 
 
-def ready_plan(pieces: int, *sources: NodeId, sequential: bool = False) -> Plan:
-    plan = Plan(pieces, PIECE_SIZE, RangeSet(), seed=7, sequential=sequential)
+def ready_plan(pieces: int, *sources: NodeId) -> Plan:
+    plan = Plan(pieces, PIECE_SIZE, RangeSet(), seed=7)
     for source in sources:
         plan.source_joined(source, None)
         plan.source_ready(source)
@@ -150,13 +150,6 @@ def test_a_have_makes_a_piece_less_rare_and_makes_its_source_askable() -> None:
     plan.source_has(ALICE, [1, 2, 65_535])
     plan.source_ready(ALICE)
     assert asked_pieces(plan.assign(0.0), ALICE) == {0, 1}
-
-
-def test_sequential_asks_from_the_first_missing_piece_on() -> None:
-    plan = Plan(100, PIECE_SIZE, RangeSet([range(0, 5)]), seed=3, sequential=True)
-    plan.source_joined(ALICE, None)
-    plan.source_ready(ALICE)
-    assert plan.assign(0.0)[0].first == 5
 
 
 def test_nobody_is_asked_without_a_slot_there() -> None:
@@ -247,7 +240,7 @@ def test_the_loser_of_a_race_is_cancelled() -> None:
 
 
 def test_nothing_is_asked_for_twice_while_something_is_free_elsewhere() -> None:
-    plan = ready_plan(100, ALICE, sequential=True)
+    plan = ready_plan(100, ALICE)
     asked = asked_pieces(plan.assign(0.0), ALICE)
     assert len(asked) < 100
     plan.source_joined(BOB, RangeSet(range(piece, piece + 1) for piece in asked))

@@ -9,7 +9,6 @@ import pytest
 from client.engine.uploads.slots import GRACE_S, IDLE_S, QUEUE_MAX, TURN_BYTES, TURN_MAX_S, TURN_S, Slots
 from p2pshare.errors import Reason, Refused
 from p2pshare.identity import NodeId
-from p2pshare.limits import MIB
 
 ALICE, BOB, CAROL, DAVE = (NodeId(bytes([n]) * 32) for n in range(4))
 
@@ -150,18 +149,3 @@ def test_the_line_is_bounded() -> None:
         slots.join(NodeId(b"\xff" * 32), 0.0)
     assert refusal.value.reason is Reason.TOO_MUCH and refusal.value.retry_after_s > 0
     slots.join(NodeId((5).to_bytes(32, "big")), 0.0)  # who is in stays in
-
-
-def test_more_slots_count_at_once_and_fewer_when_turns_end() -> None:
-    slots = Slots(1)
-    join_all(slots, ALICE, BOB, CAROL)
-    slots.set_count(3, 0.0)
-    assert all(map(slots.holds, (ALICE, BOB, CAROL)))
-    for person in (ALICE, BOB, CAROL):
-        slots.busy(person, 0.0)
-        slots.sent(person, 64 * MIB, 0.0)
-    slots.set_count(1, 0.0)
-    assert all(map(slots.holds, (ALICE, BOB, CAROL)))
-    assert slots.next_timer() == TURN_S
-    slots.pass_time(TURN_S)
-    assert [slots.holds(person) for person in (ALICE, BOB, CAROL)].count(True) == 1

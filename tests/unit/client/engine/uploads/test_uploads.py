@@ -466,16 +466,6 @@ async def test_of_two_connections_one_may_break() -> None:
         assert bob.position is None
 
 
-async def test_more_slots_are_given_at_once() -> None:
-    async with world(slots=1) as here, here.visitor(1) as alice, here.visitor(2) as bob:
-        song = here.put("song", PIECE)
-        await alice.open(song)
-        await bob.open(song)
-        here.uploads.change(slots=2, bytes_per_s=0)
-        await trio.testing.wait_all_tasks_blocked()
-        assert bob.position == 0
-
-
 # --- the order of things ---------------------------------------------------------------------------------
 
 
