@@ -204,7 +204,7 @@ class Threaded:
             self._token.run_sync_soon(_wake, jobs)
 
 
-# --- the two places that lean on private names of aiosqlite; a test fails if they go away
+# --- the places that lean on private names of aiosqlite; a test fails if they go away
 
 
 async def _connect(arguments: dict[str, Any], connections: AsyncExitStack) -> aiosqlite.Connection:
@@ -214,8 +214,13 @@ async def _connect(arguments: dict[str, Any], connections: AsyncExitStack) -> ai
     except sqlite3.Error:
         connection._thread.join()  # aiosqlite does not wait for it, and it may report to a closed loop
         raise
-    connections.push_async_callback(connection.close)
+    connections.push_async_callback(_disconnect, connection)
     return connection
+
+
+async def _disconnect(connection: aiosqlite.Connection) -> None:
+    await connection.close()
+    connection._thread.join()  # its last answer is here, but the thread may not be at its end yet
 
 
 async def _on_thread(connection: aiosqlite.Connection, run: _Run, jobs: Sequence[_Job]) -> None:
