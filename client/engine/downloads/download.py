@@ -13,6 +13,7 @@ from pathlib import Path
 
 import trio
 
+from client.engine.downloads.opening import ask_hashes, check_opened_untrusted
 from client.engine.downloads.plan import Plan
 from client.engine.downloads.records import KnownSource, Record, save
 from client.engine.downloads.store import PieceStore
@@ -20,23 +21,19 @@ from client.engine.downloads.supplier import Supplier
 from client.engine.downloads.surroundings import Surroundings
 from client.engine.meter import RateMeter
 from client.engine.network.peers import PeerLink
-from client.engine.network.servers import ask_in_time
 from client.engine.people import count_exchange
 from client.engine.status import DownloadSourceView, DownloadState, DownloadView
-from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, PeerFault, Reason, Refused
+from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, PeerFault
 from p2pshare.hashing import (
     PieceHashes,
-    check_hashes_untrusted,
     format_file_id,
     piece_count,
-    piece_size_for,
-    piece_span,
 )
 from p2pshare.identity import NodeId
-from p2pshare.limits import HASHES_PER_MESSAGE, KEY_BYTES, MIB
+from p2pshare.limits import MIB
 from p2pshare.ranges import RangeSet
 from p2pshare.transport.background import background
-from p2pshare.wire.peer import AskHashes, FileOpened
+from p2pshare.wire.peer import FileOpened
 
 CHECKPOINT_S = 5.0  # what a crash can cost at most, in time
 CHECKPOINT_BYTES = 64 * MIB  # and in data
@@ -61,7 +58,7 @@ class Download:
         self.suppliers: dict[NodeId, Supplier] = {}
         self.finishing = False
         self.meter = RateMeter(trio.current_time())
-        self.done_bytes = _recorded_bytes(record)
+        self.done_bytes = record.done_bytes()
         """Verified and written."""
         self.wasted_bytes = record.wasted_bytes
         self._gave: tuple[DownloadSourceView, ...] = ()  # the sources of the last run, once it is over
@@ -146,18 +143,11 @@ class Download:
         Raises `PeerFault` if it lies, `Refused` if it has another file than was searched for, `Disconnected`
         if the file cannot be begun on this disk.
         """
-        record = self.record
-        if record.file is not None and opened.file != record.file:
-            raise PeerFault(CloseCode.BAD_DATA, "They opened another file than was asked for.")
-        if opened.size != record.size:
-            raise Refused(Reason.FILE_CHANGED)
-        if opened.piece_size != piece_size_for(record.size):
-            raise PeerFault(CloseCode.BAD_DATA, "The piece size does not follow from the size of the file.")
+        check_opened_untrusted(opened, self.record.file, self.record.size)
         async with self._learning:
             if self.store is not None:
                 return
-            hashes = await self._fetch_hashes(link, opened)
-            check_hashes_untrusted(opened.file, opened.size, opened.piece_size, hashes)
+            hashes = await ask_hashes(link.channel, opened)
             self.record = replace(self.record, file=opened.file, piece_size=opened.piece_size, hashes=hashes)
             await self.around.database.write(save, self.record)
             try:
@@ -166,22 +156,6 @@ class Download:
                 self._fail(trouble)
                 raise Disconnected("The download stopped.") from trouble  # for this source, it is over
         self._hungry.set()  # now that the file is known by its id, others may be found who hold it
-
-    async def _fetch_hashes(self, link: PeerLink, opened: FileOpened) -> bytes:
-        total = piece_count(opened.size, opened.piece_size)
-        hashes = b""
-        while (first := len(hashes) // KEY_BYTES) < total:
-            count = min(HASHES_PER_MESSAGE, total - first)
-            question = AskHashes(
-                request=link.channel.next_request(), file=opened.file, first=first, count=count
-            )
-            answer = await ask_in_time(link.channel, question)
-            if len(answer.hashes) != count * KEY_BYTES:
-                raise PeerFault(
-                    CloseCode.BAD_DATA, "The list of piece hashes has another length than was asked for."
-                )
-            hashes += answer.hashes
-        return hashes
 
     def piece_hashes(self) -> PieceHashes:
         assert self.record.piece_size is not None and self.record.hashes is not None
@@ -201,8 +175,8 @@ class Download:
             )
             await self.around.database.write(save, self.record)
         else:
-            done = _recorded_pieces(self.record)
-        self.done_bytes = _recorded_bytes(self.record)
+            done = self.record.done_pieces()
+        self.done_bytes = self.record.done_bytes()
         self.plan = Plan(count, hashes.piece_size, done, self.around.chance.getrandbits(64))
         self.store = store
         self._on_progress(self, None)
@@ -377,18 +351,3 @@ class Download:
         return next(
             (supplier.problem for supplier in self.suppliers.values() if supplier.problem), self._said_last
         )
-
-
-def _recorded_pieces(record: Record) -> RangeSet:
-    """The pieces that the library knows to be on the disk."""
-    if record.piece_size is None or not record.done:
-        return RangeSet()
-    return RangeSet.from_bitmap(record.done, piece_count(record.size, record.piece_size))
-
-
-def _recorded_bytes(record: Record) -> int:
-    """Their sizes added up."""
-    if record.state is DownloadState.COMPLETE or record.piece_size is None:
-        return record.size if record.state is DownloadState.COMPLETE else 0
-    pieces = (piece for pieces in _recorded_pieces(record) for piece in pieces)
-    return sum(piece_span(piece, record.size, record.piece_size)[1] for piece in pieces)

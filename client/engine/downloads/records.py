@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from client.engine.beneath import Stamp
 from client.engine.status import DownloadState
-from p2pshare.hashing import FileId
+from p2pshare.hashing import FileId, piece_count, piece_span
 from p2pshare.identity import NodeId
+from p2pshare.ranges import RangeSet
 from p2pshare.wire.schema import pack, unpack_untrusted
 
 _COLUMNS = (
@@ -57,6 +58,19 @@ class Record:
     finished_stamp: Stamp | None = None
     """Of a finished file that is in no share, and served from where it is."""
     wasted_bytes: int = 0
+
+    def done_pieces(self) -> RangeSet:
+        """The pieces that are known to be on the disk."""
+        if self.piece_size is None or not self.done:
+            return RangeSet()
+        return RangeSet.from_bitmap(self.done, piece_count(self.size, self.piece_size))
+
+    def done_bytes(self) -> int:
+        """Their sizes added up; all of a complete file."""
+        if self.state is DownloadState.COMPLETE or self.piece_size is None:
+            return self.size if self.state is DownloadState.COMPLETE else 0
+        pieces = (piece for pieces in self.done_pieces() for piece in pieces)
+        return sum(piece_span(piece, self.size, self.piece_size)[1] for piece in pieces)
 
 
 def insert(connection: sqlite3.Connection, record: Record) -> int:
