@@ -1,4 +1,4 @@
-"""Two admitted channels over streams in memory, as two clients have them."""
+"""Two admitted channels, over streams in memory or others, as two clients have them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import trio.testing
 from p2pshare.identity import Identity
 from p2pshare.session.session import Session
 from p2pshare.session.states import Party
-from p2pshare.transport.channel import Channel, Greeted, greet, run_channel
+from p2pshare.transport.channel import Channel, run_channel
 from p2pshare.transport.endpoint import Endpoint
+from p2pshare.transport.greet import Greeted, greet
 from p2pshare.wire.peer import Admitted, Knock
+
+Streams = tuple[trio.abc.Stream, trio.abc.Stream]
 
 
 def endpoint(number: int) -> Endpoint:
@@ -22,9 +25,11 @@ def endpoint(number: int) -> Endpoint:
 
 
 @asynccontextmanager
-async def channel_pair(dialer: Endpoint, acceptor: Endpoint) -> AsyncIterator[tuple[Channel, Channel]]:
+async def channel_pair(
+    dialer: Endpoint, acceptor: Endpoint, streams: Streams | None = None
+) -> AsyncIterator[tuple[Channel, Channel]]:
     """The channel of the one who connected, and that of the other."""
-    streams = trio.testing.memory_stream_pair()
+    streams = streams or trio.testing.memory_stream_pair()
     ends: dict[Party, Greeted] = {}
 
     async def shake_hands(me: Endpoint, party: Party, stream: trio.abc.Stream) -> None:

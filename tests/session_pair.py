@@ -174,11 +174,19 @@ def records_of(wire: bytes) -> list[bytes]:
 def feed(
     receiver: Session, chunks: Iterable[bytes], now: float = 0.0
 ) -> tuple[list[Event], PeerFault | None]:
-    """Every event that came out, and the fault that ended it, if one did."""
+    """Every event that came out, and the fault that ended it, if one did.
+
+    As on a real connection, all chunks come in the same memory: whatever is kept of one must be copied.
+    """
     events: list[Event] = []
+    memory = bytearray()
     try:
         for chunk in chunks:
-            events += receiver.receive_data(chunk, 0)
+            memory.extend(bytes(max(0, len(chunk) - len(memory))))
+            memory[: len(chunk)] = chunk
+            with memoryview(memory) as view, view[: len(chunk)] as seen:
+                events += receiver.receive_data(seen, 0)
+            memory[:] = b"\xee" * len(memory)
     except PeerFault as fault:
         return events, fault
     return events, None

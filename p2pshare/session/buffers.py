@@ -5,7 +5,8 @@ Making a bytearray of 1 MiB means clearing 1 MiB: a fifth of the time that decry
 
 from __future__ import annotations
 
-KEPT = 16  # as many as pieces that wait for the disk; all are let go of when the connection is idle
+KEPT = 16  # as many as pieces that wait for the disk; all are let go of when a connection has been idle
+WASTE_MAX = 4  # memory is at most so many times what is asked for: whoever gets it may hold it for long
 WORTH_KEEPING_BYTES = 64 * 1024  # below that, a new one costs nothing and memory that lies idle does
 
 
@@ -20,7 +21,7 @@ class SpareBuffers:
     def take(self, size: int) -> memoryview:
         """`size` bytes of any content, that nobody else looks at."""
         for spare in self._spares:
-            if len(spare) >= size and _is_free(spare):
+            if size <= len(spare) <= WASTE_MAX * size and _is_free(spare):
                 return memoryview(spare)[:size]
         fresh = bytearray(size)
         if size >= WORTH_KEEPING_BYTES:

@@ -44,10 +44,10 @@ class Inbox:
 
     __slots__ = ("_admitted", "_arriving", "_buffers", "_cutter", "_opener", "_partial")
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opener, buffers: SpareBuffers) -> None:
         self._opener = opener
         self._cutter = RecordCutter()
-        self._buffers = SpareBuffers()
+        self._buffers = buffers
         self._partial = b""  # an unfinished frame
         self._admitted = False  # whether its start was seen and found welcome
         self._arriving: _Arriving | None = None
@@ -57,9 +57,11 @@ class Inbox:
         """How many records have proven genuine so far."""
         return self._opener.counter
 
-    def release_memory(self) -> None:
-        """Keep no buffer that is not in use."""
-        self._buffers.release()
+    @property
+    def expected_bytes(self) -> int:
+        """At least so many bytes of a payload are still to come."""
+        arriving = self._arriving
+        return max(0, arriving.size - arriving.filled - self._cutter.held_bytes) if arriving else 0
 
     def read_untrusted(self, data: memoryview, admit: Admit) -> Iterator[Received]:
         """Every message that is complete with `data`. Raises `PeerFault`."""

@@ -18,11 +18,11 @@ class Outbox:
 
     __slots__ = ("_buffers", "_frames", "_sealer", "_texts", "pending_bytes")
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: Sealer, buffers: SpareBuffers) -> None:
         self._sealer = sealer
         self._texts: list[memoryview] = []  # one for each record
         self._frames: bytearray | None = None  # the run that still grows, behind the texts
-        self._buffers = SpareBuffers()
+        self._buffers = buffers
         self.pending_bytes = 0
 
     def add_frame(self, body: bytes) -> None:
@@ -56,8 +56,6 @@ class Outbox:
         self._sealer.seal(self._texts[:count], out)
         del self._texts[:count]
         self.pending_bytes -= size - count * OVERHEAD_BYTES
-        if not self._texts:
-            self._buffers.release()
         return out
 
     def _end_run(self) -> None:

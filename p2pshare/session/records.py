@@ -22,6 +22,11 @@ class RecordCutter:
         """Whether the stream stands between two records."""
         return self._partial is None
 
+    @property
+    def held_bytes(self) -> int:
+        """Of the record that is not all there yet."""
+        return len(self._partial) if self._partial is not None else 0
+
     def cut_untrusted(self, data: memoryview, at: int, check: CheckLength) -> tuple[memoryview | None, int]:
         """(the next record with its length in front or None, where in `data` to go on).
 

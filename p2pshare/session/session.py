@@ -17,6 +17,7 @@ from p2pshare import limits
 from p2pshare.errors import CloseCode, Misuse, PeerFault
 from p2pshare.identity import NodeId
 from p2pshare.session.budget import TokenBucket
+from p2pshare.session.buffers import SpareBuffers
 from p2pshare.session.cipher import Opener, Sealer
 from p2pshare.session.events import Closed, Event, MessageReceived
 from p2pshare.session.greeting import Greeting
@@ -34,6 +35,7 @@ class Session:
     """The rules of one connection, for either end. It deals with ping, pong and close itself."""
 
     __slots__ = (
+        "_buffers",
         "_bytes_budget",
         "_greeting",
         "_heard_at",
@@ -67,9 +69,13 @@ class Session:
         now: float,
         ephemeral: bytes,
         expected: NodeId | None = None,
+        buffers: SpareBuffers | None = None,
     ) -> None:
-        """`ephemeral`: 32 random bytes, used only here. `expected`: whom we mean to reach, if known."""
+        """`ephemeral`: 32 random bytes, used only here. `expected`: whom we mean to reach, if known.
+        `buffers`: shared with other sessions.
+        """
         self._party = party
+        self._buffers = buffers or SpareBuffers()
         self._greeting: Greeting | None = Greeting(party, static, hello, ephemeral, expected)
         self._unsealed = self._greeting.take_to_send()
         self._phase = Phase.GREETED
@@ -82,6 +88,11 @@ class Session:
     def pending_bytes(self) -> int:
         """How much waits to be sent, in bytes before sealing."""
         return len(self._unsealed) + (self._outbox.pending_bytes if self._greeting is None else 0)
+
+    @property
+    def expected_bytes(self) -> int:
+        """At least so many bytes are still to come before the next message; 0 if that is not known."""
+        return self._inbox.expected_bytes if self._greeting is None else 0
 
     # --- receiving -----------------------------------------------------------------------------------
 
@@ -117,8 +128,8 @@ class Session:
     def _establish(self, greeting: Greeting) -> None:
         send_key, receive_key = greeting.keys()
         self._talk = greeting.talk
-        self._outbox = Outbox(Sealer(send_key))
-        self._inbox = Inbox(Opener(receive_key))
+        self._outbox = Outbox(Sealer(send_key), self._buffers)
+        self._inbox = Inbox(Opener(receive_key), self._buffers)
         self._heard_at = self._sent_at = self._pinged_at = self._now
         self._greeting = None
 
@@ -147,7 +158,7 @@ class Session:
             if self.pending_bytes > limits.OUTBOX_BYTES_MAX:
                 raise PeerFault(CloseCode.TOO_SLOW, "Pings arrive, but what is sent is not read.")
             self._outbox.add_frame(encode(Pong()))
-            self._inbox.release_memory()  # who pings has little else to say
+            self._buffers.release()  # who pings has little else to say
         elif not isinstance(message, Pong):
             events.append(MessageReceived(message, payload))
 
@@ -204,7 +215,7 @@ class Session:
             return self._give_up(f"Nothing arrived for {limits.SILENT_AFTER_S} seconds.")
         self._pinged_at = now
         self._outbox.add_frame(encode(Ping()))
-        self._inbox.release_memory()
+        self._buffers.release()
         return []
 
     def _silent_at(self) -> float:

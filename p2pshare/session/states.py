@@ -55,8 +55,15 @@ _PEER_WORDS = frozenset[type[Message]](
         peer.QueueMoved,
         peer.DropFile,
         peer.Have,
+        peer.AskOthers,
+        peer.Others,
+        peer.Turn,
         peer.Browse,
         peer.Listing,
+        peer.FetchFiles,
+        peer.Files,
+        peer.SignReceipt,
+        peer.ReceiptSigned,
     }
 )
 
@@ -73,6 +80,7 @@ ALLOWED: dict[tuple[Talk, Phase, Party], frozenset[type[Message]]] = {
             index.FindSources,
             index.AskTicket,
             index.LookUp,
+            index.ReportReceipts,
         }
     ),
     (Talk.WITH_INDEX, Phase.READY, Party.ACCEPTOR): frozenset(
@@ -85,6 +93,7 @@ ALLOWED: dict[tuple[Talk, Phase, Party], frozenset[type[Message]]] = {
             index.TicketIssued,
             index.Caller,
             index.Person,
+            index.ReceiptsReported,
         }
     ),
     (Talk.PEERS, Phase.GREETED, Party.DIALER): frozenset({peer.Knock}),

@@ -5,7 +5,7 @@
 
 Rule 1: one task reads, at most one task writes; nobody else touches the stream, so cancelling whoever waits
 for
-        an answer or for room never leaves half a record on the wire.
+an answer or for room never leaves half a record on the wire.
 Rule 2: whatever ends the connection wakes everybody who waits on it with `Disconnected`.
 """
 
@@ -14,133 +14,25 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import trio
 
 from p2pshare import limits
-from p2pshare.addresses import Address
-from p2pshare.errors import CloseCode, Disconnected, Misuse, PeerFault, Reason, Refused
+from p2pshare.errors import CloseCode, Disconnected, Misuse, PeerFault, Reason
 from p2pshare.identity import NodeId
-from p2pshare.session.events import Closed, Event, HandshakeDone, MessageReceived
-from p2pshare.session.session import Session
+from p2pshare.session.events import Closed, Event, MessageReceived
+from p2pshare.transport.answers import Answers, Incoming, Take
 from p2pshare.transport.background import background
+from p2pshare.transport.greet import FAREWELL_S, Greeted
+from p2pshare.transport.line import Line
 from p2pshare.wire.schema import Message
 from p2pshare.wire.session import Cancel, Close, Hello
 from p2pshare.wire.session import Refused as RefusedMessage
 
-READ_BYTES = 64 * limits.KIB  # what an idle connection asks for at a time
-READ_BYTES_BUSY = 1 * limits.MIB  # what one in the middle of a transfer asks for
 WRITE_BYTES = 512 * limits.KIB  # sealed and handed to the stream at a time
 INBOX_MESSAGES = 64  # requests and notices that wait for our own side; beyond, the stream is left unread
-UNREAD_ANSWER_BYTES_MAX = 64 * limits.MIB  # payload of one request that our own side has not looked at
 LOOK_S = 0.1  # for bytes that are there already, before silence is concluded
-FAREWELL_S = 1.0  # how long a closing connection may take to get its last message out
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message and the raw bytes that came with it."""
-
-    message: Message
-    payload: memoryview | None = None
-
-
-@dataclass
-class Greeted:
-    """A stream whose handshake is done: known peer, no task running on it yet."""
-
-    stream: trio.abc.Stream
-    session: Session
-    done: HandshakeDone
-    events: list[Event]  # what arrived together with the end of the handshake
-    remote: Address | None
-    dialed: bool
-
-
-async def greet(
-    stream: trio.abc.Stream, session: Session, *, remote: Address | None, dialed: bool
-) -> Greeted:
-    """Do the handshake. Raises `Disconnected`, or `PeerFault` after telling them; the stream stays the
-    caller's.
-    """
-    with trio.move_on_after(limits.HANDSHAKE_TIMEOUT_S):
-        while True:
-            if outgoing := session.data_to_send(WRITE_BYTES):
-                await _send_all(stream, outgoing)
-            data = await _receive_some(stream, limits.HANDSHAKE_BYTES_MAX)
-            if not data:
-                raise Disconnected("The other side hung up during the handshake.")
-            try:
-                events = session.receive_data(data, trio.current_time())
-            except PeerFault:
-                await say_farewell(stream, session)
-                raise
-            if events and isinstance(events[0], HandshakeDone):
-                if outgoing := session.data_to_send(WRITE_BYTES):
-                    await _send_all(stream, outgoing)
-                return Greeted(stream, session, events[0], events[1:], remote, dialed)
-            for event in events:
-                if isinstance(event, Closed):
-                    raise Disconnected(event.text or "The other side closed the connection.", event.code)
-    raise Disconnected(f"The other side did not finish the handshake within {limits.HANDSHAKE_TIMEOUT_S} s.")
-
-
-async def say_farewell(stream: trio.abc.Stream, session: Session) -> None:
-    """Get a last message out if that is quick; never fails."""
-    with trio.move_on_after(FAREWELL_S, shield=True):
-        try:
-            while outgoing := session.data_to_send(WRITE_BYTES):
-                await stream.send_all(outgoing)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            pass
-
-
-class Answers:
-    """The answers to one request, in order; iteration ends after the last one.
-
-    Raises `Refused` if they say no and `Disconnected` if the connection ends before the last answer.
-    """
-
-    def __init__(self, asked: Message) -> None:
-        self.asked = asked
-        self.complete = False
-        self._send, self._receive = trio.open_memory_channel[Incoming](math.inf)
-        self._unread_bytes = 0
-        self._ending: Disconnected | None = None
-
-    def __aiter__(self) -> Answers:
-        return self
-
-    async def __anext__(self) -> Incoming:
-        try:
-            answer = await self._receive.receive()
-        except trio.EndOfChannel:
-            if self._ending is not None:
-                raise self._ending from None
-            raise StopAsyncIteration from None
-        self._unread_bytes -= len(answer.payload or b"")
-        message = answer.message
-        if isinstance(message, RefusedMessage):
-            raise Refused(message.reason, message.text, message.retry_after_s)
-        return answer
-
-    def deliver(self, answer: Incoming) -> None:
-        """Called by the reader. Raises `PeerFault` if more came than anybody asked for."""
-        self._unread_bytes += len(answer.payload or b"")
-        if self._unread_bytes > UNREAD_ANSWER_BYTES_MAX:
-            raise PeerFault(CloseCode.TOO_FAST, "More data than was asked for.")
-        self._send.send_nowait(answer)
-        if not getattr(answer.message, "more", False):
-            self.complete = True
-            self._send.close()
-
-    def end(self, ending: Disconnected) -> None:
-        """Called when the connection is over."""
-        if not self.complete:
-            self._ending = ending
-        self._send.close()
 
 
 class Channel:
@@ -154,7 +46,7 @@ class Channel:
         self.ending: Disconnected | None = None
         """Why the connection is over; None while it is not."""
         self.over = trio.Event()
-        self._stream = greeted.stream
+        self._line = Line(greeted.stream)
         self._session = greeted.session
         self._nursery = nursery
         self._reading = trio.CancelScope()
@@ -181,10 +73,15 @@ class Channel:
         raise Misuse("A complete request had no answer.")
 
     @asynccontextmanager
-    async def request(self, message: Message) -> AsyncIterator[Answers]:
-        """All answers to a request. Leaving before the last one tells the other side to stop."""
+    async def request(self, message: Message, take: Take | None = None) -> AsyncIterator[Answers]:
+        """All answers to a request. Leaving before the last one tells the other side to stop.
+
+        `take` is shown answers by the task that reads the stream, which saves a change of task, and says
+        whether it dealt with one; the others are iterated over, and so is whatever arrives before those are
+        dealt with. It must not wait, may raise `PeerFault`, and is never shown a refusal.
+        """
         number: int = message.request  # type: ignore[attr-defined]
-        answers = Answers(message)
+        answers = Answers(message, take)
         async with self._open_requests:
             self._check_open()
             self._waiting[number] = answers
@@ -207,10 +104,15 @@ class Channel:
         self._check_open()
         self._session.send(message, payload)
         self._start_writing()
-        while self._session.pending_bytes > limits.OUTBOX_HIGH_WATER_BYTES and self.ending is None:
+        while self._session.pending_bytes > self.stride and self.ending is None:
             await self._room.park()
         self._check_open()
         await trio.lowlevel.checkpoint_if_cancelled()
+
+    @property
+    def stride(self) -> int:
+        """How many bytes to send with one message, so that what others say does not wait long behind them."""
+        return self._line.stride
 
     def post(self, message: Message) -> None:
         """Say something without ever waiting. A reader who lets too much pile up is disconnected."""
@@ -285,22 +187,24 @@ class Channel:
             self._finish(ending)
 
     async def _read_until_the_end(self, events: list[Event]) -> None:
-        read_bytes = READ_BYTES
+        timer: float | None = None
+        until = math.inf
         while True:
-            while events:
+            while events and self.ending is None:
                 await self._deliver(events.pop(0))  # and keep no payload alive while waiting
-            data: bytes | bytearray | None = None
-            timer = self._session.next_timer()
-            # A look at the stream even if delivering took long: what waits there is no silence.
-            with trio.move_on_at(math.inf if timer is None else max(timer, trio.current_time() + LOOK_S)):
-                data = await _receive_some(self._stream, read_bytes)
-            if data is None:
-                events = self._session.handle_timer(trio.current_time())
-            elif not data:
+            data: bytes | bytearray | memoryview | None = None
+            if (due := self._session.next_timer()) != timer:
+                timer, until = due, math.inf if due is None else max(due, trio.current_time() + LOOK_S)
+            with trio.move_on_at(until):
+                data = await self._line.read(self._session.expected_bytes)
+            if data is None:  # a look at the stream before that: what waits there is no silence
+                data = self._line.look()
+            if data is not None and not data:
                 raise Disconnected("The other side hung up.")
-            else:
-                events = self._session.receive_data(data, trio.current_time())
-                read_bytes = READ_BYTES_BUSY if len(data) == read_bytes else READ_BYTES
+            now = trio.current_time()
+            events = self._session.receive_data(data, now) if data is not None else []
+            if now >= until:  # even if something came: bytes that never make a whole record are silence, too
+                events += self._session.handle_timer(now)
             self._start_writing()  # a ping is due, or one was answered
 
     async def _deliver(self, event: Event) -> None:
@@ -349,8 +253,8 @@ class Channel:
         try:
             with scope:
                 while outgoing := self._session.data_to_send(WRITE_BYTES):
-                    await _send_all(self._stream, outgoing)
-                    if self._session.pending_bytes <= limits.OUTBOX_HIGH_WATER_BYTES:
+                    await self._line.write(outgoing)
+                    if self._session.pending_bytes <= self.stride:
                         self._room.unpark_all()
         except Disconnected as ending:
             self._finish(ending)
@@ -381,17 +285,3 @@ async def run_channel(greeted: Greeted) -> AsyncIterator[Channel]:
                     await channel.aclose(code, text)
     finally:
         await trio.aclose_forcefully(greeted.stream)
-
-
-async def _send_all(stream: trio.abc.Stream, data: memoryview) -> None:
-    try:
-        await stream.send_all(data)
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise Disconnected("The connection was lost.") from error
-
-
-async def _receive_some(stream: trio.abc.Stream, max_bytes: int) -> bytes | bytearray:
-    try:
-        return await stream.receive_some(max_bytes)
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise Disconnected("The connection was lost.") from error

@@ -17,8 +17,9 @@ from p2pshare.identity import NodeId
 from p2pshare.limits import KEY_BYTES
 from p2pshare.session.session import Session
 from p2pshare.session.states import Party
-from p2pshare.transport.channel import Channel, Greeted, greet, run_channel
+from p2pshare.transport.channel import Channel, run_channel
 from p2pshare.transport.endpoint import Endpoint
+from p2pshare.transport.greet import Greeted, greet
 
 STAGGER_S = 0.25  # the head start of one address before the next is tried (RFC 8305)
 CONNECT_TIMEOUT_S = 8.0  # an address that takes longer to accept a connection is of no use
@@ -87,6 +88,7 @@ async def _greet_at(endpoint: Endpoint, address: Address, expected: NodeId | Non
             endpoint.hello,
             now=trio.current_time(),
             ephemeral=endpoint.random_bytes(KEY_BYTES),
+            buffers=endpoint.buffers,
             expected=expected,
         )
         greeted = await greet(stream, session, remote=address, dialed=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2pshare import limits
 from p2pshare.identity import Identity, NodeId
+from p2pshare.session.buffers import SpareBuffers
 from p2pshare.session.handshake import NoiseStatic
 from p2pshare.transport.network import TCP, Network
 from p2pshare.wire.fields import Role
@@ -23,6 +24,8 @@ class Endpoint:
     hello: Hello
     network: Network
     random_bytes: Callable[[int], bytes]
+    buffers: SpareBuffers = field(default_factory=SpareBuffers)
+    """Memory for sealing and opening, shared by all connections."""
 
     @property
     def node(self) -> NodeId:

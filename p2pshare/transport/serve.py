@@ -16,8 +16,9 @@ from p2pshare.errors import CloseCode, Disconnected, PeerFault, Refused
 from p2pshare.limits import KEY_BYTES
 from p2pshare.session.session import Session
 from p2pshare.session.states import Party
-from p2pshare.transport.channel import Channel, greet, run_channel
+from p2pshare.transport.channel import Channel, run_channel
 from p2pshare.transport.endpoint import Endpoint
+from p2pshare.transport.greet import greet
 
 log = logging.getLogger("p2pshare.serve")
 
@@ -98,6 +99,7 @@ async def _attend(
         endpoint.hello,
         now=trio.current_time(),
         ephemeral=endpoint.random_bytes(KEY_BYTES),
+        buffers=endpoint.buffers,
     )
     greeted = await greet(stream, session, remote=remote, dialed=False)
     async with run_channel(greeted) as channel:

@@ -13,7 +13,8 @@ from p2pshare.addresses import Address
 from p2pshare.errors import Disconnected
 from p2pshare.hashing import FileHasher, PieceHashes, piece_count, piece_span
 from p2pshare.links import Invite, parse_link_untrusted
-from p2pshare.transport.channel import Channel, Incoming
+from p2pshare.transport.answers import Incoming
+from p2pshare.transport.channel import Channel
 from p2pshare.transport.dial import dial
 from p2pshare.transport.endpoint import Endpoint
 from p2pshare.transport.serve import Gate, serve
@@ -74,14 +75,16 @@ async def stranger(world: SimWorld, name: str, answer: Answer) -> AsyncIterator[
 
             async def attend(channel: Channel) -> None:
                 # A server that tests the port says nothing.
-                async for incoming in channel.incoming():
-                    message = incoming.message
-                    if isinstance(message, Knock):
-                        await channel.send(Admitted(request=message.request))
-                    else:
-                        await answer(channel, incoming)
-                if channel.ending is not None and channel.hello.role is Role.CLIENT:
-                    somebody.ended.append(channel.ending)
+                try:
+                    async for incoming in channel.incoming():
+                        message = incoming.message
+                        if isinstance(message, Knock):
+                            await channel.send(Admitted(request=message.request))
+                        else:
+                            await answer(channel, incoming)
+                finally:
+                    if channel.ending is not None and channel.hello.role is Role.CLIENT:
+                        somebody.ended.append(channel.ending)
 
             await nursery.start(serve, endpoint, listeners, attend, Gate())
             await index.ask(Listen(request=index.next_request(), port=somebody.port))

@@ -16,9 +16,10 @@ from p2pshare.hashing import FileId
 from p2pshare.identity import Identity
 from p2pshare.session.session import Session
 from p2pshare.session.states import Party
-from p2pshare.transport.channel import Channel, greet
+from p2pshare.transport.channel import Channel
 from p2pshare.transport.dial import CONNECT_TIMEOUT_S, dial
 from p2pshare.transport.endpoint import Endpoint
+from p2pshare.transport.greet import greet
 from p2pshare.transport.serve import Gate, Handler, serve
 from p2pshare.wire.peer import Admitted, Data, Fetch, FileOpened, Have, Knock, OpenFile
 from p2pshare.wire.session import Cancel

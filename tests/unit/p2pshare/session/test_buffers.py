@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from p2pshare.session.buffers import KEPT, WORTH_KEEPING_BYTES, SpareBuffers
+from p2pshare.session.buffers import KEPT, WASTE_MAX, WORTH_KEEPING_BYTES, SpareBuffers
 
 SIZE = WORTH_KEEPING_BYTES
 
@@ -28,6 +28,15 @@ def test_memory_that_somebody_looks_at_is_left_alone() -> None:
     second = spares.take(SIZE)
     second[:] = b"\2" * SIZE
     assert piece == b"\1" * 10
+
+
+def test_a_little_never_keeps_much_memory_alive() -> None:
+    spares = SpareBuffers()
+    large = memory_of(spares.take(WASTE_MAX * SIZE))
+    assert memory_of(spares.take(SIZE)) == large
+    for little in (1, SIZE - 1):
+        view = spares.take(little)
+        assert isinstance(view.obj, bytearray) and len(view.obj) <= WASTE_MAX * little
 
 
 def test_no_more_than_a_few_are_kept_and_small_ones_never() -> None:

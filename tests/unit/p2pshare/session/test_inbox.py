@@ -5,6 +5,7 @@ import pytest
 from p2pshare import limits
 from p2pshare.errors import BadMessage, CloseCode, PeerFault
 from p2pshare.hashing import FileId
+from p2pshare.session.buffers import SpareBuffers
 from p2pshare.session.cipher import OVERHEAD_BYTES, PLAINTEXT_MAX, Opener, Sealer
 from p2pshare.session.inbox import Inbox, Received
 from p2pshare.session.outbox import Outbox
@@ -39,7 +40,7 @@ def filler(size: int) -> bytes:
 def received(*texts: bytes, inbox: Inbox | None = None) -> list[Received]:
     """What comes out of genuine records with these plaintexts."""
     wire = seal_all(Sealer(KEY), texts)
-    return list((inbox or Inbox(Opener(KEY))).read_untrusted(memoryview(wire), anything))
+    return list((inbox or Inbox(Opener(KEY), SpareBuffers())).read_untrusted(memoryview(wire), anything))
 
 
 def test_frames_share_a_record() -> None:
@@ -56,14 +57,14 @@ def test_a_frame_spans_full_records() -> None:
 
 def test_a_payload_comes_with_its_message_and_frames_go_on_behind_it() -> None:
     payload = bytes(range(256)) * 500
-    outbox = Outbox(Sealer(KEY))
+    outbox = Outbox(Sealer(KEY), SpareBuffers())
     outbox.add_frame(encode(ONE))
     outbox.add_frame(encode(data(len(payload))))
     outbox.add_payload(memoryview(payload))
     outbox.add_frame(encode(TWO))
     wire = bytes(outbox.seal(limits.MIB))
     for step in (len(wire), 70_000, 1_000):
-        inbox = Inbox(Opener(KEY))
+        inbox = Inbox(Opener(KEY), SpareBuffers())
         chunks = [wire[at : at + step] for at in range(0, len(wire), step)]
         got = [one for chunk in chunks for one in inbox.read_untrusted(memoryview(chunk), anything)]
         assert got == [(ONE, None), (data(len(payload)), payload), (TWO, None)]
@@ -72,7 +73,7 @@ def test_a_payload_comes_with_its_message_and_frames_go_on_behind_it() -> None:
 def test_two_payloads_that_are_both_in_use_have_memory_of_their_own() -> None:
     size = limits.PIECE_BYTES_MIN
     pieces = [bytes([n]) * size for n in range(4)]
-    inbox, outbox = Inbox(Opener(KEY)), Outbox(Sealer(KEY))
+    inbox, outbox = Inbox(Opener(KEY), SpareBuffers()), Outbox(Sealer(KEY), SpareBuffers())
     kept = []
     for piece in pieces:
         outbox.add_frame(encode(data(size)))
@@ -83,7 +84,7 @@ def test_two_payloads_that_are_both_in_use_have_memory_of_their_own() -> None:
 
 
 def test_memory_of_a_payload_is_not_taken_on_a_mere_promise() -> None:
-    inbox = Inbox(Opener(KEY))
+    inbox = Inbox(Opener(KEY), SpareBuffers())
     assert received(frames(data(limits.DATA_BYTES_MAX)), inbox=inbox) == []
     assert inbox._arriving is not None
     assert inbox._arriving.memory is None
@@ -96,7 +97,7 @@ def test_an_unknown_odd_kind_is_skipped() -> None:
 @pytest.mark.parametrize("seen", [5, 6, 20])
 def test_a_frame_is_judged_by_its_first_five_bytes_and_once(seen: int) -> None:
     judged: list[tuple[int, int]] = []
-    inbox = Inbox(Opener(KEY))
+    inbox = Inbox(Opener(KEY), SpareBuffers())
     long = frames(LONG)
     wire = memoryview(seal_all(Sealer(KEY), [filler(PLAINTEXT_MAX - seen) + long[:seen], long[seen:]]))
     first = len(wire) - len(long) + seen - OVERHEAD_BYTES
@@ -120,7 +121,11 @@ def test_a_refused_frame_is_not_waited_for() -> None:
 
     text = frames(*[ONE] * 20_000)[:PLAINTEXT_MAX]
     with pytest.raises(PeerFault, match="9 3"):
-        list(Inbox(Opener(KEY)).read_untrusted(memoryview(seal_all(Sealer(KEY), [text])), refuse))
+        list(
+            Inbox(Opener(KEY), SpareBuffers()).read_untrusted(
+                memoryview(seal_all(Sealer(KEY), [text])), refuse
+            )
+        )
 
 
 BAD_TEXTS = {
@@ -162,6 +167,6 @@ def test_a_body_that_means_nothing_is_refused() -> None:
 
 
 def test_an_unfinished_frame_is_held_and_nothing_else() -> None:
-    inbox = Inbox(Opener(KEY))
+    inbox = Inbox(Opener(KEY), SpareBuffers())
     received(filler(PLAINTEXT_MAX - 99) + frames(LONG)[:99], inbox=inbox)
     assert inbox._partial == frames(LONG)[:99]

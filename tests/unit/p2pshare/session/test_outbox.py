@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from p2pshare import limits
+from p2pshare.session.buffers import SpareBuffers
 from p2pshare.session.cipher import OVERHEAD_BYTES, PLAINTEXT_MAX, Opener, Sealer
 from p2pshare.session.outbox import Outbox
 from tests.session_pair import frame, records_of
@@ -19,18 +20,18 @@ def texts_of(outbox: Outbox, limit: int) -> list[list[bytes]]:
 
 
 def test_nothing_makes_no_record() -> None:
-    assert not Outbox(Sealer(KEY)).seal(1000)
+    assert not Outbox(Sealer(KEY), SpareBuffers()).seal(1000)
 
 
 def test_many_small_messages_share_one_record() -> None:
-    outbox = Outbox(Sealer(KEY))
+    outbox = Outbox(Sealer(KEY), SpareBuffers())
     for body in (b"one", b"two", b"three"):
         outbox.add_frame(body)
     assert texts_of(outbox, 1000) == [[frame(b"one") + frame(b"two") + frame(b"three")]]
 
 
 def test_a_long_frame_fills_records_to_the_brim() -> None:
-    outbox = Outbox(Sealer(KEY))
+    outbox = Outbox(Sealer(KEY), SpareBuffers())
     body = bytes(150_000)
     outbox.add_frame(body)
     ((first, second, third),) = texts_of(outbox, limits.MIB)
@@ -39,7 +40,7 @@ def test_a_long_frame_fills_records_to_the_brim() -> None:
 
 
 def test_a_payload_stands_in_records_of_its_own() -> None:
-    outbox = Outbox(Sealer(KEY))
+    outbox = Outbox(Sealer(KEY), SpareBuffers())
     payload = bytes(range(256)) * 300
     outbox.add_frame(b"before")
     outbox.add_frame(b"head")
@@ -57,7 +58,7 @@ def test_a_payload_stands_in_records_of_its_own() -> None:
 
 @pytest.mark.parametrize("limit", [1, 70_000, 131_074, 200_000])
 def test_a_slice_stays_below_the_limit_but_for_a_single_record(limit: int) -> None:
-    outbox = Outbox(Sealer(KEY))
+    outbox = Outbox(Sealer(KEY), SpareBuffers())
     outbox.add_frame(b"head")
     outbox.add_payload(memoryview(bytes(300_000)))
     pending = outbox.pending_bytes
@@ -70,7 +71,7 @@ def test_a_slice_stays_below_the_limit_but_for_a_single_record(limit: int) -> No
 
 
 def test_frames_added_between_two_slices_come_behind_what_waits() -> None:
-    outbox, opener = Outbox(Sealer(KEY)), Opener(KEY)
+    outbox, opener = Outbox(Sealer(KEY), SpareBuffers()), Opener(KEY)
     outbox.add_frame(bytes(100_000))
     first = bytes(outbox.seal(1))
     outbox.add_frame(b"later")
@@ -81,7 +82,7 @@ def test_frames_added_between_two_slices_come_behind_what_waits() -> None:
 
 
 def test_a_payload_is_not_copied_until_it_is_sealed() -> None:
-    outbox = Outbox(Sealer(KEY))
+    outbox = Outbox(Sealer(KEY), SpareBuffers())
     payload = bytearray(b"old")
     outbox.add_frame(b"head")
     outbox.add_payload(memoryview(payload))
@@ -90,18 +91,9 @@ def test_a_payload_is_not_copied_until_it_is_sealed() -> None:
 
 
 def test_a_slice_that_is_still_looked_at_is_not_written_over() -> None:
-    outbox = Outbox(Sealer(KEY))
+    outbox = Outbox(Sealer(KEY), SpareBuffers())
     outbox.add_payload(memoryview(bytes(4 * PLAINTEXT_MAX)))
     held = outbox.seal(2 * limits.RECORD_BYTES_MAX + 4)
     copy = bytes(held)
     outbox.seal(2 * limits.RECORD_BYTES_MAX + 4)
     assert held == copy
-
-
-def test_an_empty_outbox_keeps_no_memory() -> None:
-    outbox = Outbox(Sealer(KEY))
-    outbox.add_payload(memoryview(bytes(300_000)))
-    texts_of(outbox, 200_000)
-    assert outbox._buffers._spares == ()
-    assert outbox._texts == []
-    assert outbox._frames is None
