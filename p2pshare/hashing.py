@@ -94,10 +94,15 @@ def piece_span(index: int, size: int, piece_size: int) -> tuple[int, int]:
 
 def hash_piece(*parts: bytes | bytearray | memoryview) -> bytes:
     """The hash of a piece that is given whole, or in parts, one after the other."""
-    hasher = _PIECE_HASHER.copy()  # a copy saves deriving the key again
+    hasher = new_piece_hasher()
     for part in parts:
         hasher.update(part)
     return hasher.digest()
+
+
+def new_piece_hasher() -> blake3:
+    """For a piece whose parts come one after the other: `update` with each, and its hash is the `digest`."""
+    return _PIECE_HASHER.copy()  # a copy saves deriving the key again
 
 
 def file_id(size: int, piece_size: int, hashes: bytes) -> FileId:
@@ -118,6 +123,25 @@ class PieceHashes:
     @cached_property
     def file_id(self) -> FileId:
         return file_id(self.size, self.piece_size, self.hashes)
+
+    def of(self, piece: int) -> bytes:
+        """The hash of one piece."""
+        return self.hashes[piece * KEY_BYTES : (piece + 1) * KEY_BYTES]
+
+    def fits(self, piece: int, data: bytes | bytearray | memoryview) -> bool:
+        """Whether this is that piece."""
+        return hash_piece(data) == self.of(piece)
+
+
+def whole_file_hashes(data: bytes | bytearray | memoryview) -> PieceHashes:
+    """Everything that makes the id of a file, from all of its content."""
+    size = len(data)
+    piece_size = piece_size_for(size)
+    if size <= piece_size:
+        return PieceHashes(size, piece_size, hash_piece(data) if size else b"")
+    with memoryview(data) as view:
+        pieces = [hash_piece(view[at : at + piece_size]) for at in range(0, size, piece_size)]
+    return PieceHashes(size, piece_size, b"".join(pieces))
 
 
 class FileHasher:

@@ -43,6 +43,8 @@ CONTEXT_NOISE = (
     b"p2pshare 2026-11-22 noise static key v1"  # data: the X25519 static key of the Noise handshake
 )
 CONTEXT_TICKET = b"p2pshare 2026-11-22 ticket v1"  # data: the ticket up to its signature
+CONTEXT_RECEIPT = b"p2pshare 2026-11-22 receipt v1"  # data: the receipt up to its signatures
+CONTEXT_QUEUE_TICKET = b"p2pshare 2026-11-22 queue ticket v1"  # data: the ticket up to its signature
 
 SHORT_ID_CHARS = 12  # 60 bits: enough for people to tell each other apart, too few to prove anything
 

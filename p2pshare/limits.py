@@ -52,13 +52,15 @@ LINK_BYTES_MAX = 2 * KIB  # a link that a person can paste anywhere
 FILE_BYTES_MAX = 1 * TIB  # 65,536 pieces of 16 MiB: a list of 2 MiB
 PIECE_BYTES_MIN = 64 * KIB  # one record; a 4 MiB song still has 64 pieces to trade
 PIECE_BYTES_MAX = 16 * MIB  # what one lie can cost at most
-PIECES_AIM = 2_048  # the smallest piece size that keeps a file at or below this many pieces
+PIECES_AIM = 1_024  # the smallest piece size that keeps a file at or below this many pieces
 PIECES_MAX = FILE_BYTES_MAX // PIECE_BYTES_MAX  # the longest piece list
 HASHES_PER_MESSAGE = 4_096  # 128 KiB of piece hashes in one message
 DATA_BYTES_MAX = 1 * MIB  # bytes in one data message, so that others can pass between two of them
 FETCH_PIECES_MAX = 256  # pieces in one request
 FETCHES_OPEN_MAX = 32  # requests for data that wait at one source
 OPEN_FILES_MAX = 64  # files that one peer may have open at another
+SMALL_FILE_BYTES_MAX = 256 * KIB  # a file that may come whole among others: what one lie costs, four pieces
+FETCH_FILES_MAX = 1_000  # files in one request
 
 # --- index server ------------------------------------------------------------------------------------
 QUERY_BYTES_MAX = 256  # characters typed, not pasted
@@ -82,3 +84,14 @@ TICKETS_PER_MINUTE = 240  # of one account; a large folder from many people need
 # --- peers -------------------------------------------------------------------------------------------
 LISTING_PAGE_MAX = 500  # entries on one page of a folder
 HAVES_PER_MESSAGE = 512  # pieces told by one have message
+OTHERS_MAX = 20  # people named in one answer: a random graph of that degree has no bottleneck at any size
+OTHERS_PAUSE_S = 1  # before somebody asks for others of the same file again
+QUEUE_TICKET_BYTES = 144  # fixed layout, see the section on queue tickets
+QUEUE_TICKET_LIFETIME_S = 604_800  # a week: somebody who was away over a weekend has not waited in vain
+PREVIEW_BYTES = 1 * MIB  # at the beginning and at the end of a file: what a player or a viewer looks at first
+
+# --- credit ------------------------------------------------------------------------------------------
+RECEIPT_BYTES = 200  # fixed layout, see the section on receipts
+RECEIPT_TOTAL_MAX = 1024 * TIB  # thousands of such totals still add up within 63 bits
+RECEIPT_AHEAD_BYTES_MAX = 16 * MIB  # a taker has counted what its giver is only about to count
+RECEIPTS_PER_REPORT = 32  # 64 signatures to check: some 10 ms of an index server's time, others in between

@@ -76,6 +76,7 @@ _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"} | {
 }
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+$")
 _NAMELESS = "unnamed"
+_PLAIN = re.compile(r"[A-Za-z0-9 ()._-]*")  # most names: nothing in them is unsafe or changes under NFC
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -92,7 +93,8 @@ def safe_leaf_name(name: str) -> str:
 
 
 def _safer(name: str) -> str:
-    name = "".join("_" if _is_unsafe(char) else char for char in unicodedata.normalize("NFC", name))
+    if not _PLAIN.fullmatch(name):
+        name = "".join("_" if _is_unsafe(char) else char for char in unicodedata.normalize("NFC", name))
     name = name.strip().rstrip(". ")
     if name.startswith("."):
         name = "_" + name[1:]  # nothing that arrives hides itself

@@ -13,12 +13,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.recipes import basics, connections, messages  # noqa: E402
+from tests.recipes import basics, connections, messages, queue_tickets, receipts  # noqa: E402
 from tests.vector_file import FOLDER, format_vector  # noqa: E402
 
 
 def main() -> int:
-    recipes = chain(messages.vectors(), basics.vectors(), connections.vectors())
+    rooms = (messages, basics, connections, receipts, queue_tickets)
+    recipes = chain.from_iterable(room.vectors() for room in rooms)
     fresh = {f"{each.name}.txt": format_vector(each) for each in recipes}
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.txt")}
     if "--check" in sys.argv[1:]:

@@ -29,6 +29,7 @@ TagText = Annotated[str, Size(0, limits.TAG_TEXT_BYTES_MAX)]
 Extension = Annotated[str, Size(1, limits.EXTENSION_BYTES_MAX)]
 Cursor = Annotated[bytes, Size(0, 64)]
 Port = Annotated[int, Range(1, 65_535)]
+ReceiptBytes = Annotated[bytes, Size(limits.RECEIPT_BYTES, limits.RECEIPT_BYTES)]
 
 
 class Role(IntEnum):
@@ -80,7 +81,7 @@ class Offer(Struct):
     changed: UnixTime = spec("When it was last modified, in Unix seconds.", default=0)
     tags: Tags = spec("What it says of itself.", default=NO_TAGS)
     partial: bool = spec(
-        "The owner is still downloading it and serves the pieces verified so far.", default=False
+        "The owner holds only a part: still downloading, or the disk lost the rest.", default=False
     )
 
 
@@ -92,6 +93,14 @@ class Source(Struct):
     offer: OfferId = spec("Their number for the file.")
     partial: bool = spec("They hold only a part so far.", default=False)
     reachable: bool = spec("The server could connect to their port.", default=False)
+
+
+class Holder(Struct):
+    """One person who holds a file or fetches it, as another one tells it."""
+
+    node: NodeId = spec("Who.")
+    nick: Nick = spec("Their nick.")
+    server: NodeId = spec("An index server that knows them: it is asked for a ticket to reach them.")
 
 
 class Hit(Struct):

@@ -21,6 +21,7 @@ from p2pshare.wire.fields import (
     Offer,
     OfferId,
     Port,
+    ReceiptBytes,
     RequestId,
     Source,
     Text,
@@ -155,7 +156,7 @@ class FindSources(Message, kind=56, name="find_sources"):
 
 
 class Sources(Message, kind=58, name="sources", frame_max=64 * limits.KIB, answers=(FindSources,)):
-    """People online who hold it: all of them, or a random choice if there are more than asked for."""
+    """People online who hold it, but for the asker: all, or some at random if more than asked for."""
 
     request: RequestId = spec("The request it answers.")
     total: Count = spec("How many there are in all.")
@@ -209,3 +210,21 @@ class Person(Message, kind=66, name="person", answers=(LookUp,)):
     nick: Nick = spec("Their nick.")
     online: bool = spec("Whether they are online now.")
     offers: Count = spec("How many files they offer.", default=0)
+    given_bytes: Count = spec("Bytes given to others here, by receipts that both signed.", default=0)
+    given_people: Count = spec("To how many.", default=0)
+    taken_bytes: Count = spec("Bytes taken from others here, by receipts that both signed.", default=0)
+    taken_people: Count = spec("From how many.", default=0)
+
+
+class ReportReceipts(Message, kind=68, name="report_receipts", frame_max=8 * limits.KIB):
+    """Tell receipts that the client holds as giver or as taker; the newest of each pair."""
+
+    request: RequestId = spec("Chosen by the client.")
+    receipts: Annotated[tuple[ReceiptBytes, ...], Size(1, limits.RECEIPTS_PER_REPORT)] = spec("The receipts.")
+
+
+class ReceiptsReported(Message, kind=70, name="receipts_reported", answers=(ReportReceipts,)):
+    """They are stored, as far as they were news."""
+
+    request: RequestId = spec("The request it answers.")
+    news: Annotated[int, Range(0, limits.RECEIPTS_PER_REPORT)] = spec("How many of them were news.")

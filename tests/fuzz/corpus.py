@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from client.engine.shares.listing import START
 from index_server.config import default_text
 from p2pshare.identity import Identity, export_identity, format_node_id
+from p2pshare.wire.peer import FileOpened
 from p2pshare.wire.schema import REGISTRY, encode
 from tests.recipes.connections import framed
 from tests.session_pair import ALICE, static_of
@@ -71,6 +72,22 @@ def _inputs(target: str, vectors: list[Vector]) -> Iterable[bytes]:
             ]
         case "ticket":
             return of("ticket")
+        case "queue_ticket":
+            return of("queue ticket")
+        case "receipt":
+            return of("receipt")
+        case "arriving":
+            whole = [(piece, 0, 65_536) for piece in (0, 1)]
+            halves = [(piece, at, 32_768) for piece in (0, 1) for at in (0, 32_768)]
+            return [
+                b"".join(
+                    bytes([2 * piece]) + at.to_bytes(3, "big") + size.to_bytes(3, "big")
+                    for piece, at, size in [*parts, (2, 0, 100)]
+                )
+                for parts in (whole, halves)
+            ]
+        case "opened":
+            return [encode(example(FileOpened))]
         case "link":
             return [links["file link"].encode(), links["invite"].encode()]
         case "address":
@@ -95,4 +112,12 @@ def _inputs(target: str, vectors: list[Vector]) -> Iterable[bytes]:
             return CALLS
         case "announcement":
             return [b"10.0.0.1,fd00::1\nkey=" + node + b"\nversions=1\nname=anna"]
+        case "player":
+            head = b"GET /token/Blue%20Train.mp3 HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n"
+            ranges = (b"bytes=0-", b"bytes=-1", b"bytes=5-9,100-200", b"bytes=1000-", b"bytes=9-5")
+            return [
+                head + b"\r\n",
+                head.replace(b"GET", b"HEAD") + b"If-Range: x\r\n\r\n",
+                *(head + b"Range: " + text + b"\r\n\r\n" for text in ranges),
+            ]
     raise AssertionError(f"no corpus for {target}")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,7 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import h11
+
 from client.engine.control import METHODS, _Lines
+from client.engine.downloads.arriving import Arriving
+from client.engine.downloads.opening import check_opened_untrusted
+from client.engine.downloads.source import Ask
+from client.engine.playback.answers import Shown, answer_untrusted, find_token_untrusted
 from client.engine.settings import Settings, load_settings, save_settings
 from client.engine.shares.listing import position_untrusted
 from index_server.config import load_config
@@ -22,7 +29,15 @@ from index_server.query import parse_search_untrusted
 from p2pshare import limits
 from p2pshare.addresses import format_address, parse_address_untrusted, parse_host_untrusted
 from p2pshare.errors import BadMessage, LocalTrouble, PeerFault, Refused
-from p2pshare.hashing import FileId, check_hashes_untrusted, format_file_id, parse_file_id_untrusted
+from p2pshare.hashing import (
+    FileId,
+    PieceHashes,
+    check_hashes_untrusted,
+    format_file_id,
+    parse_file_id_untrusted,
+    piece_size_for,
+    whole_file_hashes,
+)
 from p2pshare.identity import (
     NodeId,
     format_node_id,
@@ -39,7 +54,9 @@ from p2pshare.names import (
     search_words,
     split_path_untrusted,
 )
+from p2pshare.queue_tickets import joined_untrusted
 from p2pshare.ranges import RangeSet
+from p2pshare.receipts import read_receipt_untrusted
 from p2pshare.session.events import Closed, HandshakeDone, MessageReceived
 from p2pshare.session.handshake import NoiseXX
 from p2pshare.session.session import Session
@@ -48,6 +65,7 @@ from p2pshare.tickets import check_ticket_untrusted
 from p2pshare.transport.discover import found_untrusted
 from p2pshare.wire.fields import Offer
 from p2pshare.wire.index import Search
+from p2pshare.wire.peer import Data, FileOpened
 from p2pshare.wire.schema import decode_untrusted, encode, load_untrusted, unpack_untrusted
 from tests.recipes.basics import ASKER, NOW, SERVER, TARGET
 from tests.session_pair import BOB, MALLORY, Pair, Stranger, drain, session, static_of
@@ -130,7 +148,7 @@ def fuzz_frames(data: bytes) -> None:
         if isinstance(event, MessageReceived):
             encode(event.message)
     inbox = stranger.victim._inbox
-    assert len(inbox._partial) <= HELD_BYTES_MAX
+    assert len(inbox._partial) + inbox._cutter.held_bytes <= HELD_BYTES_MAX
     assert stranger.victim.pending_bytes <= limits.OUTBOX_BYTES_MAX + limits.RECORD_BYTES_MAX
 
 
@@ -212,9 +230,85 @@ def fuzz_ticket(data: bytes) -> None:
     assert data == good_ticket()
 
 
+def fuzz_queue_ticket(data: bytes) -> None:
+    """A queue ticket says nothing, or is the very one that the uploader signed."""
+    good = good_queue_ticket()
+    who = {"uploader": NodeId(good[:32]), "asker": NodeId(good[32:64])}
+    joined = joined_untrusted(data, **who, unix_now=int.from_bytes(good[72:80], "big"))
+    assert (joined is not None) == (data == good)
+
+
+def fuzz_receipt(data: bytes) -> None:
+    """Of all that has the shape of a receipt, both have signed the very one that they signed."""
+    try:
+        receipt = read_receipt_untrusted(data)
+    except BadMessage:
+        return
+    assert receipt.to_bytes() == data
+    assert receipt.signed_by_both() == (data == good_receipt())
+
+
+@cache
+def good_receipt() -> bytes:
+    return next(each.data for each in load_vectors() if each.name == "receipt")
+
+
+@cache
+def good_queue_ticket() -> bytes:
+    return next(each.data for each in load_vectors() if each.name == "queue_ticket")
+
+
 @cache
 def good_ticket() -> bytes:
     return next(each.data for each in load_vectors() if each.name == "ticket")
+
+
+# --- what a source sends ------------------------------------------------------------------------------------
+
+
+def fuzz_arriving(data: bytes) -> None:
+    """Whatever parts a source sends, pieces come in order, and none is good that is not the piece."""
+    file, hashes = small_file()
+    arriving = Arriving(Ask(NodeId(bytes(32)), 0, 3), hashes)
+    genuine = b""
+    while data:
+        piece, offset, size = data[0] >> 1, int.from_bytes(data[1:4], "big"), int.from_bytes(data[4:7], "big")
+        honest, data = not data[0] & 1, data[7:]
+        size = min(max(size, 1), limits.DATA_BYTES_MAX)
+        start = piece * hashes.piece_size + offset
+        payload = file[start : start + size].ljust(size, b"\0") if honest else bytes(size)
+        now = arriving.piece
+        try:
+            whole = arriving.add_untrusted(
+                Data(request=1, piece=piece, offset=offset % limits.PIECE_BYTES_MAX, size=size, more=True),
+                memoryview(payload),
+            )
+        except PeerFault:
+            continue
+        genuine += payload
+        if whole is not None:
+            assert (whole.index, arriving.piece) == (now, now + 1)
+            assert b"".join(map(bytes, whole.parts)) == genuine
+            assert whole.good == (genuine == file[whole.offset : whole.offset + whole.size])
+            genuine = b""
+
+
+@cache
+def small_file() -> tuple[bytes, PieceHashes]:
+    """Two pieces, and a little."""
+    content = random.Random(1).randbytes(2 * limits.PIECE_BYTES_MIN + 100)
+    return content, whole_file_hashes(content)
+
+
+def fuzz_opened(data: bytes) -> None:
+    """What a source says of a file is refused, or is what can be true of the one that we look for."""
+    try:
+        opened = decode_untrusted(data)
+        if isinstance(opened, FileOpened):
+            check_opened_untrusted(opened, FileId(bytes(32)), opened.size)
+            assert (opened.file, opened.piece_size) == (bytes(32), piece_size_for(opened.size))
+    except PeerFault:
+        return
 
 
 # --- texts --------------------------------------------------------------------------------------------------
@@ -373,6 +467,25 @@ def fuzz_announcement(data: bytes) -> None:
         return
     assert found.addresses
     assert display(found.name) == found.name
+
+
+def fuzz_player(data: bytes) -> None:
+    """What a player says over HTTP is refused, or asks for parts of the file that exist."""
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(data)
+    try:
+        request = http.next_event()
+    except h11.RemoteProtocolError:
+        return
+    if not isinstance(request, h11.Request):
+        return
+    find_token_untrusted(request, frozenset({"127.0.0.1:4000"}))
+    shown = Shown("Blue Train.mp3", 1_000, FileId(bytes(limits.KEY_BYTES)))
+    answer = answer_untrusted(request, shown)
+    spans = [part for part in answer.body if not isinstance(part, bytes)]
+    assert all(0 <= span.first < span.end <= shown.size for span in spans)
+    assert sum(span.size for span in spans) <= shown.size
+    http.send(h11.Response(status_code=answer.status, headers=list(answer.headers)))
 
 
 def _every() -> Iterator[tuple[str, Target]]:

@@ -60,4 +60,7 @@ BELOW = {
     "read_untrusted",
     "open_untrusted",
     "open_run_untrusted",
+    "waited_s_untrusted",  # queue tickets
+    "header_untrusted",  # player
+    "parse_range_untrusted",
 }

@@ -17,7 +17,7 @@ from p2pshare.wire.fields import Role
 from p2pshare.wire.schema import MISSING, REGISTRY, Message, encode, pack
 from p2pshare.wire.session import Hello
 from tests.session_pair import ALICE, BOB, seal_all, static_of
-from tests.sim.scenarios import fetching, keeping, servers, sources
+from tests.sim.scenarios import credit, fetching, keeping, servers, sources
 from tests.sim.world import run_scenario
 from tests.wire_values import example
 from tests.world import World
@@ -43,6 +43,7 @@ async def people_who_do_everything(world: World) -> None:
 
 TOLD = [
     people_who_do_everything,
+    credit.the_index_server_adds_up_what_both_signed_once_whoever_tells_it,
     fetching.a_folder_comes_as_it_was_with_everything_in_it,
     fetching.somebody_with_a_part_gives_it_to_the_next,
     keeping.paused_it_rests_and_resumed_it_goes_on,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from p2pshare import limits
-from p2pshare.errors import CloseCode, PeerFault
+from p2pshare.errors import BadMessage, CloseCode, PeerFault
 from p2pshare.hashing import (
     FileHasher,
     FileId,
@@ -22,6 +22,9 @@ from p2pshare.hashing import (
 from p2pshare.identity import CONTEXT_NOISE, Identity, NodeId, format_node_id, short_id
 from p2pshare.links import FileLink, Invite, parse_link_untrusted
 from p2pshare.names import fold
+from p2pshare.queue_tickets import issue_queue_ticket, joined_untrusted
+from p2pshare.receipts import Receipt, read_receipt_untrusted, sign_receipt
+from p2pshare.session.buffers import SpareBuffers
 from p2pshare.session.cipher import Opener
 from p2pshare.session.handshake import NoiseStatic, NoiseXX
 from p2pshare.session.inbox import Inbox
@@ -143,7 +146,7 @@ def run_records(each: Vector) -> None:
     at, texts = 0, []
     while at < len(each.data):
         end = at + 2 + int.from_bytes(each.data[at : at + 2], "big")
-        Inbox(opener)._check_length_untrusted(end - at - 2)
+        Inbox(opener, SpareBuffers())._check_length_untrusted(end - at - 2)
         texts.append(opener.open_untrusted(memoryview(each.data)[at + 2 : end]))
         at = end
     assert [(str(number), text.hex()) for number, text in enumerate(texts)] == each.starting("plaintext ")
@@ -263,6 +266,29 @@ def run_ticket(each: Vector) -> None:
     assert again == each.data
 
 
+def run_receipt(each: Vector) -> None:
+    receipt = read_receipt_untrusted(each.data)
+    if not receipt.signed_by_both():
+        raise BadMessage("A signature of the receipt is wrong.")
+    assert (receipt.giver, receipt.taker) == (each.hex("giver"), each.hex("taker"))
+    pair = {"giver": receipt.giver, "taker": receipt.taker, "total": int(each["total"])}
+    halves = {
+        f"{who}_signature": sign_receipt(Identity.from_seed(each.hex(f"{who} seed")), **pair)
+        for who in ("taker", "giver")
+    }
+    assert Receipt(**pair, **halves).to_bytes() == each.data
+
+
+def run_queue_ticket(each: Vector) -> None:
+    uploader, asker = NodeId(each.hex("uploader")), NodeId(each.hex("asker"))
+    joined = joined_untrusted(each.data, uploader=uploader, asker=asker, unix_now=int(each["now"]))
+    assert each["joined"] == ("nothing" if joined is None else str(joined))
+    if joined is not None:
+        issuer = Identity.from_seed(each.hex("uploader seed"))
+        again = issue_queue_ticket(issuer, asker=asker, joined=joined, issued=int(each["issued"]))
+        assert again == each.data
+
+
 def run_manifest(each: Vector) -> None:
     digest, before = EMPTY_MANIFEST, b""
     assert each.hex("digest of none") == digest
@@ -305,6 +331,8 @@ RUNNERS: dict[str, Run] = {
     "piece hashes": run_piece_hashes,
     "piece": run_piece,
     "ticket": run_ticket,
+    "receipt": run_receipt,
+    "queue ticket": run_queue_ticket,
     "manifest": run_manifest,
     "words": run_words,
     "links": run_links,

@@ -36,17 +36,17 @@ def hashes_of(data: bytes, chunk: int = 1 << 20) -> PieceHashes:
     [
         (0, 64 * KIB),
         (1, 64 * KIB),
-        (128 * MIB, 64 * KIB),
-        (128 * MIB + 1, 128 * KIB),
-        (1 * GIB, 512 * KIB),
-        (32 * GIB, 16 * MIB),
-        (32 * GIB + 1, 16 * MIB),
+        (64 * MIB, 64 * KIB),
+        (64 * MIB + 1, 128 * KIB),
+        (1 * GIB, 1 * MIB),
+        (16 * GIB, 16 * MIB),
+        (16 * GIB + 1, 16 * MIB),
         (1 * TIB, 16 * MIB),
     ],
 )
 def test_the_piece_size_follows_from_the_size(size: int, piece_size: int) -> None:
     assert piece_size_for(size) == piece_size
-    assert piece_count(size, piece_size) <= (PIECES_AIM if size <= 32 * GIB else PIECES_MAX)
+    assert piece_count(size, piece_size) <= (PIECES_AIM if size <= 16 * GIB else PIECES_MAX)
 
 
 @pytest.mark.parametrize("size", [-1, FILE_BYTES_MAX + 1])

@@ -7,7 +7,7 @@ import pytest
 from p2pshare.errors import CloseCode, Misuse, PeerFault
 from p2pshare.identity import Identity
 from p2pshare.limits import CLOCK_SKEW_S, TICKET_BYTES, TICKET_LIFETIME_S
-from p2pshare.tickets import Ticket, TicketMemory, check_ticket_untrusted, issue_ticket
+from p2pshare.tickets import Ticket, TicketMemory, check_ticket_untrusted, issue_ticket, server_of
 
 SERVER, ALICE, BOB, MALLORY = (Identity.from_seed(bytes([seed]) * 32) for seed in range(4))
 NOW = 1_800_000_000
@@ -128,3 +128,10 @@ def test_the_memory_is_bounded_and_forgets_what_expires_first() -> None:
         with pytest.raises(PeerFault):
             memory.check_and_remember(seen(nonce), NOW)
     memory.check_and_remember(seen(2, NOW + 10), NOW)  # forgotten
+
+
+def test_a_ticket_says_whose_clock_it_goes_by_and_other_bytes_do_no_harm() -> None:
+    ticket = issue_ticket(SERVER, asker=ALICE.node_id, target=BOB.node_id, nonce=NONCE, unix_now=NOW)
+    assert server_of(ticket) == SERVER.node_id
+    for other in (b"", b"x", bytes(1000)):
+        server_of(other)
