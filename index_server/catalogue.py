@@ -22,6 +22,7 @@ from pyroaring import BitMap
 
 from index_server import ranking
 from index_server.bitslices import BitSlices
+from index_server.deal import Dealer
 from index_server.entry import Entry, search_text
 from index_server.facets import NO_FACETS, FacetIndex, Facets, facets_of
 from index_server.query import SearchQuery
@@ -91,6 +92,7 @@ class Catalogue:
 
     def __init__(self, choose: random.Random) -> None:
         self._choose = choose
+        self._dealer = Dealer(choose)
         self._numbers: dict[_Key, int] = {}
         self._keys: list[_Key] = []  # by document number, as the copies
         self._copies: list[_Copies] = []
@@ -168,12 +170,25 @@ class Catalogue:
             next_offset=reached if chosen and reached < len(matches) else None,
         )
 
-    def sources(self, file: FileId, *, limit: int) -> tuple[int, tuple[Copy, ...]]:
-        """How many people online hold this file, and copies of at most `limit` of them, chosen at random."""
+    def sources(self, file: FileId, *, asker: int, limit: int) -> tuple[int, tuple[Copy, ...]]:
+        """How many people online hold this file, and copies of at most `limit` of them, chosen at random.
+
+        The asker is none of them.
+        """
         document = self._numbers.get(file)
         if document is None:
             return 0, ()
-        return self._sources[document], self._online_copies(document, limit)
+
+        def holds(account: int) -> bool:
+            return account in self._online and document in self._shelves.get(account, ())
+
+        dealt = self._dealer.deal(
+            document,
+            self._copies[document],
+            limit,
+            lambda account: account != asker and holds(account),
+        )
+        return self._sources[document] - holds(asker), dealt
 
     # --- inside: changing ---------------------------------------------------------------------------
 
@@ -216,6 +231,7 @@ class Catalogue:
         if before[:NAMED_BY] != copies[:NAMED_BY]:
             self._facets.change(document, _facets(before), _facets(copies))
         if not copies:
+            self._dealer.forget(document)
             del self._numbers[self._keys[document]]
             self._free.append(document)
 

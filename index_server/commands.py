@@ -17,6 +17,7 @@ from index_server.broker import address_field, introduce
 from index_server.budgets import Budgets
 from index_server.catalogue import Catalogue, Copy, Found
 from index_server.config import Config
+from index_server.credit import Credit
 from index_server.entry import tags_of
 from index_server.manifests import Manifests
 from index_server.online import Online, Visitor
@@ -47,6 +48,7 @@ class Desk:
     accounts: Accounts
     catalogue: Catalogue
     manifests: Manifests
+    credit: Credit
     online: Online
     budgets: Budgets
     port_tests: trio.CapacityLimiter
@@ -97,7 +99,7 @@ async def search(desk: Desk, visitor: Visitor, message: index.Search) -> index.S
 
 
 async def find_sources(desk: Desk, visitor: Visitor, message: index.FindSources) -> index.Sources:
-    total, copies = desk.catalogue.sources(message.file, limit=message.limit)
+    total, copies = desk.catalogue.sources(message.file, asker=visitor.account, limit=message.limit)
     return index.Sources(request=message.request, total=total, some=tuple(_sources(desk, copies)))
 
 
@@ -143,13 +145,25 @@ async def look_up(desk: Desk, visitor: Visitor, message: index.LookUp) -> index.
         account = await desk.accounts.by_node(message.node)
     else:
         account = await desk.accounts.by_nick(message.nick)
+    exchanged = await desk.credit.exchanged(account.number)
     return index.Person(
         request=message.request,
         node=account.node,
         nick=account.nick,
         online=desk.online.by_account(account.number) is not None,
         offers=account.offers,
+        given_bytes=exchanged.given_bytes,
+        given_people=exchanged.given_people,
+        taken_bytes=exchanged.taken_bytes,
+        taken_people=exchanged.taken_people,
     )
+
+
+async def report_receipts(
+    desk: Desk, visitor: Visitor, message: index.ReportReceipts
+) -> index.ReceiptsReported:
+    news = await desk.credit.report(visitor.node, message.receipts)
+    return index.ReceiptsReported(request=message.request, news=news)
 
 
 async def listen(desk: Desk, visitor: Visitor, message: index.Listen) -> index.Listening:
@@ -190,6 +204,7 @@ COMMANDS: dict[type[Message], Command] = {
     index.Publish: Command(publish, "publishes_per_minute"),
     index.Rename: Command(rename, "renames_per_minute", open_max=1),
     index.LookUp: Command(look_up, "lookups_per_minute"),
+    index.ReportReceipts: Command(report_receipts, "receipt_reports_per_minute", open_max=1),
     index.Listen: Command(listen, "port_tests_per_minute", open_max=1),
     index.AskTicket: Command(ask_ticket, "tickets_per_minute"),
 }

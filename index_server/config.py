@@ -62,6 +62,7 @@ class AccountsSection:
     open: bool
     registrations_per_hour: int = _number(1, 1_000_000)
     offers: int = _number(1, OFFERS_PER_ACCOUNT_MAX)
+    receipts: int = _number(1, 8_000)  # more of RECEIPT_TOTAL_MAX each would not add up within 63 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class LimitsSection:
     lookups_per_minute: int = _number(1, 1_000_000)
     publishes_per_minute: int = _number(1, 1_000_000)
     renames_per_minute: int = _number(1, 1_000_000)
+    receipt_reports_per_minute: int = _number(1, 1_000_000)
     port_tests_per_minute: int = _number(1, 60)
     port_tests: int = _number(1, 10_000)
 

@@ -19,6 +19,7 @@ from index_server.budgets import Budgets
 from index_server.catalogue import Catalogue
 from index_server.commands import Desk
 from index_server.config import Config, ServerSection
+from index_server.credit import Credit
 from index_server.manifests import Manifests
 from index_server.online import Online, Visitor
 from index_server.requests import Requests
@@ -197,6 +198,7 @@ async def open_server(
             accounts=Accounts(database, is_open=config.accounts.open, unix_now=unix_now),
             catalogue=catalogue,
             manifests=manifests,
+            credit=Credit(database, pairs_max=config.accounts.receipts),
             online=Online(),
             budgets=Budgets(),
             port_tests=trio.CapacityLimiter(config.limits.port_tests),

@@ -44,6 +44,14 @@ MIGRATIONS = (
         hash BLOB NOT NULL,
         PRIMARY KEY (account, offer)
     ) WITHOUT ROWID;
+    -- What one account gave another, in bytes, by the newest receipt that both signed (credit.py).
+    CREATE TABLE receipt (
+        giver INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+        taker INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+        total INTEGER NOT NULL,
+        PRIMARY KEY (giver, taker)
+    ) WITHOUT ROWID;
+    CREATE INDEX receipt_by_taker ON receipt (taker, total);
     """,
 )
 

@@ -175,11 +175,11 @@ class CatalogueAgainstOracle(RuleBasedStateMachine):
         assert len(found_keys) == len(set(found_keys)) == len(expected)
         assert points == sorted(points, reverse=True)
 
-    @rule(file=st.sampled_from(FILES), limit=st.integers(1, 5))
-    def find_sources(self, file: FileId, limit: int) -> None:
+    @rule(asker=st.integers(0, 5), file=st.sampled_from(FILES), limit=st.integers(1, 5))
+    def find_sources(self, asker: int, file: FileId, limit: int) -> None:
         copies = self.oracle.documents().get(file, [])
-        people = self.oracle.people(copies)
-        total, some = self.catalogue.sources(file, limit=limit)
+        people = self.oracle.people(copies) - {asker}
+        total, some = self.catalogue.sources(file, asker=asker, limit=limit)
         assert total == len(people)
         assert len({holding.account for holding in some}) == len(some) == min(limit, total)
         assert all(self.oracle.offers[one.account, one.offer].file == file for one in some)

@@ -122,7 +122,8 @@ def test_only_so_many_names_lead_to_one_file() -> None:
 def test_one_person_with_two_copies_is_one_source() -> None:
     first = offered(1, "wu.mp3")
     searched = catalogue([first, first._replace(offer=2, path="copy of wu.mp3")])
-    assert searched.sources(file(1), limit=9)[0] == 1
+    assert searched.sources(file(1), asker=7, limit=9)[0] == 1
+    assert searched.sources(file(1), asker=0, limit=9) == (0, ())
     [found] = search(searched, "wu").found
     assert found.sources == len(found.some) == 1
 
