@@ -6,26 +6,32 @@ from these declarations. Later only changed values are replaced, so that what th
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Annotated, Any
 
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
+from client.engine.declared import Unfit, changed, declarations, setting, tables, understood, values
+from client.engine.schedule import LINES_MAX, RATE_MAX_KIB_S, parse_line
 from p2pshare.errors import BadMessage, LocalTrouble
+from p2pshare.limits import OPEN_FILES_MAX
 from p2pshare.links import Invite, parse_link_untrusted
 from p2pshare.names import display, nick_problem
 
 UPLOAD_SLOTS_MAX = 100  # people served at once; more share one uplink than can be of use to any
-RATE_MAX_KIB_S = 1 << 30  # a TiB per second
+QUOTA_MAX_MIB = 1 << 30  # a PiB
+CHECK_DAYS_MAX = 3_650
 SETTINGS_BYTES_MAX = 1 << 20  # a file written by a person
 
-_TITLE = "Settings of p2pshare. Changes take effect at the next start."
+_TITLE = (
+    "Settings of p2pshare. `p2pshare set NAME VALUE` changes one at once; what is changed here holds from"
+)
+_TITLE_2 = "the next start on."
 
 
 def _between(low: int, high: int) -> Callable[[Any], str | None]:
@@ -43,64 +49,121 @@ def _invites(values: tuple[str, ...]) -> str | None:
     return None
 
 
-def _setting(default: Any, doc: str, problem: Callable[[Any], str | None] = lambda value: None) -> Any:
-    """`problem` says in a sentence what is wrong with a value of the right type, or None."""
-    return field(default=default, metadata={"doc": doc, "problem": problem})
+def _schedule(lines: tuple[str, ...]) -> str | None:
+    if len(lines) > LINES_MAX:
+        return f"At most {LINES_MAX} lines."
+    for text in lines:
+        try:
+            parse_line(text)
+        except ValueError as error:
+            return f'"{display(text)}": {error}'
+    return None
+
+
+_rate = _between(0, RATE_MAX_KIB_S)
+_quota = _between(0, QUOTA_MAX_MIB)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRules:
+    """What holds for the people of one group. Rates in KiB per second, amounts in MiB; 0 for no limit."""
+
+    upload_rate: int = setting(0, "Upload at most this many KiB per second to all of them together.", _rate)
+    download_rate: int = setting(0, "Download at most this from all of them together.", _rate)
+    person_rate: int = setting(0, "Upload at most this many KiB per second to each of them.", _rate)
+    daily_quota: int = setting(0, "Upload at most this many MiB a day to each of them.", _quota)
+    weekly_quota: int = setting(0, "The same for any seven days in a row.", _quota)
+    open_files: int = setting(
+        OPEN_FILES_MAX, "How many files each may have open at a time.", _between(1, OPEN_FILES_MAX)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnSlots(GroupRules):
+    """A group for which slots are kept."""
+
+    slots: int = setting(
+        2, "How many are served at a time beside everyone else.", _between(1, UPLOAD_SLOTS_MAX)
+    )
+
+
+GROUP_RULES, OWN_SLOTS = GroupRules(), OwnSlots()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """The groups. Who is in which is told by `p2pshare group`."""
+
+    everyone: Annotated[GroupRules, "Whoever is in no other group."] = GROUP_RULES
+    contacts: Annotated[OwnSlots, "People you know. They come before everyone."] = OWN_SLOTS
+    trusted: Annotated[OwnSlots, "People you trust. They come first."] = OWN_SLOTS
+
+
+GROUPS = Groups()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything a person can choose. Rates in KiB per second, 0 for no limit."""
 
-    nick: str = _setting(
+    nick: str = setting(
         "", "Your name on the network, 2 to 32 letters and digits.", lambda nick: nick and nick_problem(nick)
     )
-    download_folder: str = _setting(
+    download_folder: str = setting(
         "downloads",
         "Where finished downloads go. ~ is your home folder; a relative path starts at this file's folder.",
         lambda folder: None if folder else "Name a folder.",
     )
-    share_downloads: bool = _setting(True, "Share finished downloads onward. This is what keeps files alive.")
-    servers: tuple[str, ...] = _setting(
+    check_days: int = setting(
+        30,
+        "Read every shared file once in so many days to see whether the disk still holds it; 0 for never.",
+        _between(0, CHECK_DAYS_MAX),
+        restart=True,
+    )
+    share_downloads: bool = setting(True, "Share finished downloads onward. This is what keeps files alive.")
+    servers: tuple[str, ...] = setting(
         (), "Index servers, as invite links. `p2pshare join LINK` adds one here.", _invites
     )
-    listen_port: int = _setting(
+    listen_port: int = setting(
         0,
         "TCP port that others connect to. 0 chooses one at the next start and keeps it here.",
         _between(0, 65_535),
+        restart=True,
     )
-    upload_slots: int = _setting(
-        4, "How many people are served at the same time.", _between(1, UPLOAD_SLOTS_MAX)
+    upload_slots: int = setting(
+        4,
+        "How many people are served at the same time; contacts and trusted people have more of their own.",
+        _between(1, UPLOAD_SLOTS_MAX),
     )
-    upload_rate: int = _setting(
-        0, "Upload at most this many KiB per second; 0 for no limit.", _between(0, RATE_MAX_KIB_S)
+    upload_rate: int = setting(0, "Upload at most this many KiB per second; 0 for no limit.", _rate)
+    download_rate: int = setting(0, "Download at most this many KiB per second; 0 for no limit.", _rate)
+    schedule: tuple[str, ...] = setting(
+        (), 'Other limits at other times, like "mon-fri 08:00-18:00 up=500 down=2000".', _schedule
     )
-    download_rate: int = _setting(
-        0, "Download at most this many KiB per second; 0 for no limit.", _between(0, RATE_MAX_KIB_S)
-    )
-    lan: bool = _setting(
+    lan: bool = setting(
         True, "Find people and index servers on the local network, and be found there (key, port and nick)."
     )
-    lan_without_ticket: bool = _setting(
+    lan_without_ticket: bool = setting(
         True, "Let people on the local network connect without being introduced by an index server."
     )
-    share_hidden_files: bool = _setting(False, "Share files and folders whose name begins with a dot.")
-    exclude: tuple[str, ...] = _setting(
+    report_receipts: bool = setting(
+        True,
+        "Tell index servers how much you gave to and took from whom there. Those people may tell it, too.",
+    )
+    share_hidden_files: bool = setting(False, "Share files and folders whose name begins with a dot.")
+    exclude: tuple[str, ...] = setting(
         ("*.part", "*.crdownload", "*.tmp", "~$*", "Thumbs.db", "desktop.ini"),
         "Never share what fits one of these patterns, written as in a .gitignore file.",
         lambda patterns: None if all(patterns) else "An empty pattern fits nothing; leave it out.",
     )
-
-
-_TYPES = get_type_hints(Settings)
-_WORDS = {str: "a text in quotes", bool: "true or false", int: "a whole number", tuple: "a list of texts"}
+    groups: Groups = GROUPS
 
 
 def load_settings(path: Path) -> Settings:
     """Raises LocalTrouble with the name of the file and what is wrong in it."""
     try:
-        return _understood(_document(path).unwrap())
-    except _Unfit as error:
+        return understood(Settings, _document(path).unwrap())
+    except Unfit as error:
         raise LocalTrouble(f"The settings in {display(str(path))} cannot be used: {error}") from None
 
 
@@ -109,71 +172,67 @@ def save_settings(path: Path, settings: Settings) -> None:
 
     Raises LocalTrouble: a value breaks its rule, or the file cannot be read or written.
     """
-    wanted = {setting.name: _plain(getattr(settings, setting.name)) for setting in fields(Settings)}
+    wanted = {name: _plain(value) for name, value in values(settings).items()}
     try:
-        _understood(wanted)
+        changed(Settings(), wanted)
         document = _document(path) if path.exists() else _first_version()
-        present = _understood(document.unwrap())
-    except _Unfit as error:
+        present = values(understood(Settings, document.unwrap()))
+    except Unfit as error:
         raise LocalTrouble(f"The settings in {display(str(path))} cannot be saved: {error}") from None
     for name, value in wanted.items():
-        if _plain(getattr(present, name)) != value:
-            document[name] = value
+        if _plain(present[name]) != value:
+            _put(document, name, value)
     _replace(path, tomlkit.dumps(document))
 
 
-class _Unfit(ValueError):
-    """A value that breaks a declaration, in a sentence."""
-
-
-def _understood(values: dict[str, Any]) -> Settings:
-    """Typed settings from what a TOML file says. Raises _Unfit."""
-    declared = {setting.name: setting for setting in fields(Settings)}
-    chosen: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1)
-            hint = f' Did you mean "{near[0]}"?' if near else f" There are: {', '.join(declared)}."
-            raise _Unfit(f'there is no setting "{display(name)}".{hint}')
-        kind = get_origin(_TYPES[name]) or _TYPES[name]
-        if kind is tuple and isinstance(value, list) and all(type(part) is str for part in value):
-            value = tuple(value)
-        if type(value) is not kind:
-            raise _Unfit(f'"{name}" must be {_WORDS[kind]}.')
-        if problem := declared[name].metadata["problem"](value):
-            raise _Unfit(f'"{name}" does not fit. {problem}')
-        chosen[name] = value
-    return Settings(**chosen)
-
-
 def _document(path: Path) -> tomlkit.TOMLDocument:
-    """Raises LocalTrouble or _Unfit."""
+    """Raises LocalTrouble or Unfit."""
     try:
         with path.open("rb") as file:
             data = file.read(SETTINGS_BYTES_MAX + 1)
         if len(data) > SETTINGS_BYTES_MAX:
-            raise _Unfit("the file is far too large for settings.")
+            raise Unfit("the file is far too large for settings.")
         return tomlkit.parse(data.decode())
     except OSError as error:
         raise LocalTrouble(
             f"The settings in {display(str(path))} cannot be read: {error.strerror}."
         ) from None
     except UnicodeDecodeError:
-        raise _Unfit("the file is not UTF-8 text.") from None
+        raise Unfit("the file is not UTF-8 text.") from None
     except ParseError as error:
-        raise _Unfit(f"line {error.line} is not valid TOML ({display(str(error))}).") from None
+        raise Unfit(f"line {error.line} is not valid TOML ({display(str(error))}).") from None
     except TOMLKitError as error:
-        raise _Unfit(f"it is not valid TOML ({display(str(error))}).") from None
+        raise Unfit(f"it is not valid TOML ({display(str(error))}).") from None
 
 
 def _first_version() -> tomlkit.TOMLDocument:
     document = tomlkit.document()
     document.add(tomlkit.comment(_TITLE))
-    for setting in fields(Settings):
-        document.add(tomlkit.nl())
-        document.add(tomlkit.comment(setting.metadata["doc"]))
-        document.add(setting.name, tomlkit.item(_plain(setting.default)))
-    return document
+    document.add(tomlkit.comment(_TITLE_2))
+    for declared in declarations(Settings).values():
+        if "." not in declared.name:
+            document.add(tomlkit.nl())
+            document.add(tomlkit.comment(declared.doc))
+            document.add(declared.name, tomlkit.item(_plain(declared.default)))
+    text = tomlkit.dumps(document)
+    for name, doc in tables(Settings):
+        text += f"\n# {doc}\n[{name}]\n"
+        for declared in declarations(Settings).values():
+            inner = declared.name.removeprefix(f"{name}.")
+            if inner != declared.name and "." not in inner:
+                text += f"{inner} = {tomlkit.item(_plain(declared.default)).as_string()}  # {declared.doc}\n"
+    return tomlkit.parse(text)
+
+
+def _put(document: tomlkit.TOMLDocument, name: str, value: Any) -> None:
+    """Set a value, within the tables that its name says; those that are not there yet are made."""
+    *outer, last = name.split(".")
+    place: Any = document
+    for part in outer:
+        if part not in place:
+            place[part] = tomlkit.table(is_super_table=part != outer[-1])
+        place = place[part]
+    place[last] = value
 
 
 def _plain(value: Any) -> Any:

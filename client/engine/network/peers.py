@@ -16,18 +16,20 @@ from typing import Protocol
 import trio
 
 from client.engine.network.servers import Servers
+from client.engine.network.waiting import Waiting
 from client.engine.watch import Watch
 from p2pshare.addresses import Address, is_loopback, is_private
 from p2pshare.errors import CloseCode, Disconnected, PeerFault, Refused
 from p2pshare.identity import NodeId
-from p2pshare.tickets import TicketMemory, check_ticket_untrusted
+from p2pshare.tickets import TicketMemory, check_ticket_untrusted, server_of
+from p2pshare.transport.answers import Incoming
 from p2pshare.transport.background import background
-from p2pshare.transport.channel import Channel, Incoming
+from p2pshare.transport.channel import Channel
 from p2pshare.transport.dial import dial
 from p2pshare.transport.endpoint import Endpoint
 from p2pshare.wire.fields import FileId, Role
 from p2pshare.wire.index import Caller
-from p2pshare.wire.peer import Admitted, Have, Knock, QueueMoved
+from p2pshare.wire.peer import Admitted, Have, Knock, QueueMoved, Turn
 
 KNOCK_TIMEOUT_S = 10.0  # for the first message of somebody who connected to us
 ADMIT_TIMEOUT_S = 10.0  # for the answer to ours
@@ -47,20 +49,33 @@ class QueuePlace:
 class PeerLink:
     """A connection to one person, admitted on both sides."""
 
-    def __init__(self, channel: Channel, nick: str, path: str) -> None:
+    def __init__(self, channel: Channel, nick: str, path: str, waiting: Waiting | None = None) -> None:
         self.channel = channel
         self.nick = nick
         self.path = path
         """How the two are connected, for people: "direct, IPv4"."""
         self.place = Watch(QueuePlace(1, 0))
+        self._waiting = waiting or Waiting()
         self.haves: dict[FileId, Callable[[tuple[int, ...]], None]] = {}
         """Who wants to hear of further pieces that they hold."""
+        self.turns: dict[FileId, Callable[[int], None]] = {}
+        """Who wants to hear that more pieces of a file may be asked for."""
         self.users = 0
         self.used_at = trio.current_time()
 
     @property
     def node(self) -> NodeId:
         return self.channel.peer
+
+    @property
+    def queue_ticket(self) -> bytes:
+        """What shows them since when we wait; empty if there is nothing."""
+        return self._waiting.ticket(self.node)
+
+    def stands(self, position: int, wait_s: int, queue_ticket: bytes) -> None:
+        """They told us where we stand, and may have signed it anew."""
+        self._waiting.keep(self.node, queue_ticket)
+        self.place.set(QueuePlace(position, wait_s))
 
 
 class Service(Protocol):
@@ -89,16 +104,25 @@ class Peers:
         self.service: Service
         self.on_local_network: dict[NodeId, tuple[Address, ...]] = {}
         """People found on the local network, and where."""
+        self.known_by: dict[NodeId, NodeId] = {}
+        """A server that knows somebody who was given a ticket to us."""
         self.nicks: dict[NodeId, str] = {}
+        self.waiting = Waiting()
+        """Our places in their queues."""
+        self.lan_without_ticket = lan_without_ticket
         self._endpoint = endpoint
         self._servers = servers
         self._nursery = nursery
-        self._lan_without_ticket = lan_without_ticket
         self._unix_now = unix_now
         self._tickets = TicketMemory()
         self._links: dict[NodeId, list[PeerLink]] = defaultdict(list)
         self._dialing: dict[NodeId, trio.Lock] = {}
         self._arrived = trio.lowlevel.ParkingLot()
+
+    @property
+    def me(self) -> NodeId:
+        """Our own key."""
+        return self._endpoint.node
 
     # --- reaching somebody --------------------------------------------------------------------------
 
@@ -117,6 +141,26 @@ class Peers:
         finally:
             link.users -= 1
             link.used_at = trio.current_time()
+
+    @asynccontextmanager
+    async def another(self, node: NodeId, servers: Iterable[NodeId]) -> AsyncIterator[PeerLink]:
+        """One more connection to somebody who is connected; it ends with the block. Raises as `link` does."""
+        before = list(self._links.get(node, ()))
+        link = await self._connect(node, servers)
+        if link in before:  # they connect to us, not we to them, and did so before
+            raise Disconnected("They cannot be reached from outside.")
+        link.users += 1
+        try:
+            yield link
+        finally:
+            link.users -= 1
+            with trio.CancelScope(shield=True):  # bounded by the time for a farewell
+                await link.channel.aclose(CloseCode.BYE, "One connection less is needed.")
+
+    def connected(self) -> list[PeerLink]:
+        """A connection to each person who is connected."""
+        best = (self._best(node) for node in self._links)
+        return [link for link in best if link is not None]
 
     def _best(self, node: NodeId) -> PeerLink | None:
         return next((link for link in self._links.get(node, ()) if link.channel.ending is None), None)
@@ -171,7 +215,8 @@ class Peers:
         try:
             async with dial(self._endpoint, addresses, node) as channel:
                 await self._knock(channel, ticket)
-                link = PeerLink(channel, self.nicks.get(node, ""), describe_path(how, channel.remote))
+                path = describe_path(how, channel.remote)
+                link = PeerLink(channel, self.nicks.get(node, ""), path, self.waiting)
                 async with background() as nursery:
                     nursery.start_soon(self._close_when_idle, link)
                     with self._listed(link):
@@ -215,7 +260,8 @@ class Peers:
             await self._admit(channel)
         if patience.cancelled_caught:
             raise PeerFault(CloseCode.NOT_ADMITTED, "No knock within the time allowed.")
-        link = PeerLink(channel, self.nicks.get(channel.peer, ""), describe_path("direct", channel.remote))
+        path = describe_path("direct", channel.remote)
+        link = PeerLink(channel, self.nicks.get(channel.peer, ""), path, self.waiting)
         with self._listed(link):
             await self.service.attend(link, Requests(link))
 
@@ -232,22 +278,31 @@ class Peers:
         """Raises `PeerFault` if they may not come in."""
         if not ticket:
             host = channel.remote.host if channel.remote is not None else ""
-            if self._lan_without_ticket and (is_private(host) or is_loopback(host)):
+            if self.lan_without_ticket and (is_private(host) or is_loopback(host)):
                 return
             raise PeerFault(CloseCode.NOT_ADMITTED, "A ticket of an index server is needed to come in.")
-        now = self._unix_now()
-        checked = check_ticket_untrusted(
-            ticket,
-            asker=channel.peer,
-            target=self._endpoint.node,
-            servers=self._servers.known(),
-            unix_now=now,
-        )
-        self._tickets.check_and_remember(checked, now)
+        fault = None
+        for now in self._servers.clocks(server_of(ticket), self._unix_now()):
+            try:
+                checked = check_ticket_untrusted(
+                    ticket,
+                    asker=channel.peer,
+                    target=self._endpoint.node,
+                    servers=self._servers.known(),
+                    unix_now=now,
+                )
+            except PeerFault as caught:
+                fault = fault or caught
+            else:
+                self._tickets.check_and_remember(checked, now)
+                return
+        assert fault is not None
+        raise fault
 
     async def on_caller(self, server: NodeId, caller: Caller) -> None:
         """A server told us that somebody was given a ticket to us."""
         self.remember_nick(caller.node, caller.nick)
+        self.known_by[caller.node] = server
         if caller.reverse and self._best(caller.node) is None:
             addresses = tuple(Address(address.host, address.port) for address in caller.addresses)
             self._nursery.start_soon(self._call_back, caller.node, addresses, caller.ticket)
@@ -257,7 +312,9 @@ class Peers:
         self.nicks.pop(node, None)
         self.nicks[node] = nick
         if len(self.nicks) > NICKS_MAX:
-            del self.nicks[next(iter(self.nicks))]
+            oldest = next(iter(self.nicks))
+            del self.nicks[oldest]
+            self.known_by.pop(oldest, None)
 
     async def _call_back(self, node: NodeId, addresses: tuple[Address, ...], ticket: bytes) -> None:
         try:
@@ -296,10 +353,14 @@ class Requests:
             incoming = await link.channel.incoming().__anext__()
             message = incoming.message
             if isinstance(message, QueueMoved):
-                link.place.set(QueuePlace(message.position, message.wait_s))
+                link.stands(message.position, message.wait_s, message.queue_ticket)
             elif isinstance(message, Have):
                 if (tell := link.haves.get(message.file)) is not None:
                     tell(message.pieces)
+                return incoming  # it may be about a file that they fetch from us, too
+            elif isinstance(message, Turn):
+                if (allow := link.turns.get(message.file)) is not None:
+                    allow(message.pieces)
             else:
                 link.used_at = trio.current_time()
                 return incoming

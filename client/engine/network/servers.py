@@ -13,7 +13,7 @@ from client.engine.network.backoff import Backoff
 from client.engine.status import ServerState, ServerView
 from client.engine.watch import Watch
 from p2pshare.addresses import Address
-from p2pshare.errors import CloseCode, Disconnected, PeerFault, Reason, Refused
+from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, PeerFault, Reason, Refused
 from p2pshare.identity import NodeId, format_node_id
 from p2pshare.links import Invite
 from p2pshare.transport.background import background
@@ -41,6 +41,8 @@ from p2pshare.wire.schema import Message
 
 ANSWER_TIMEOUT_S = 20.0  # a server that is slower is treated as one that is gone
 HOPELESS_S = 600.0  # wait after a refusal that a person has to mend (nick taken, banned)
+ONLINE_WAIT_S = 3.0  # for a server that is needed now and may just be connecting
+ONLINE_LOOK_S = 0.2  # whoever wants to ask a server looks again whether one is there
 REFUSED_PAUSE_S = 60.0  # before telling a change again that a server would not take
 PUBLISH_PAUSE_S = 0.3  # changes that come close together are told together
 
@@ -100,6 +102,7 @@ class ServerLink:
         self._on_caller = on_caller
         self._chance = chance
         self._standing = _Standing(name=invite.name)
+        self._clock: tuple[float, float] | None = None  # what it said, and when by a clock that never jumps
         self._channel: Channel | None = None
         self._retry_now = trio.Event()
 
@@ -128,6 +131,13 @@ class ServerLink:
             if at.state is ServerState.WAITING
             else 0.0,
         )
+
+    def unix_now(self) -> float | None:
+        """The time by its clock: ours may be wrong, and jump. None if it never told."""
+        if self._clock is None:
+            return None
+        said, at = self._clock
+        return said + trio.current_time() - at
 
     async def ask(self, build: Callable[[int], Message]) -> Any:
         """The answer to `build(request number)`. Raises `Disconnected` when not online, or `Refused`."""
@@ -215,6 +225,7 @@ class ServerLink:
     async def _stay(self, channel: Channel, welcome: LoggedIn) -> None:
         """Everything that happens while online; ends with `Disconnected`."""
         self._channel = channel
+        self._clock = (welcome.unix_now, trio.current_time()) if welcome.unix_now else None
         self._standing.state = ServerState.ONLINE
         self._standing.name = welcome.server_name or self.invite.name
         self._standing.problem = self._standing.problem if welcome.nick != self.nick else ""
@@ -260,9 +271,13 @@ class ServerLink:
                     self._standing.problem = f"Your shares are not all listed on this server: {error.text}"
                     await trio.sleep(error.retry_after_s or REFUSED_PAUSE_S)
                     continue
-                await self._publisher.acknowledge(self.node, batch)
                 digest = batch.result
                 self._standing.published = published.offers
+                try:
+                    await self._publisher.acknowledge(self.node, batch)
+                except LocalTrouble as trouble:  # a full disk: what is not written down is told again
+                    self._standing.problem = f"Your shares are not all listed on this server: {trouble}"
+                    await trio.sleep(REFUSED_PAUSE_S)
         except Disconnected:
             return  # `_stay` finds out by itself
 
@@ -299,8 +314,16 @@ class Servers:
                 nursery.start_soon(one, link)
         return answers, problems
 
+    def clocks(self, server: NodeId, ours: float) -> tuple[float, ...]:
+        """What time it may be for a server: by its own clock as it told, and by ours. Either may be wrong."""
+        link = self.links.get(server)
+        theirs = link.unix_now() if link is not None else None
+        return (ours,) if theirs is None else (theirs, ours)
+
     async def find_sources(self, file: FileId) -> list[tuple[NodeId, Source]]:
-        """Who else holds a file, on every server: (server, source)."""
+        """Who else holds a file, on every server: (server, source). Waits until one is online."""
+        while not self.online():  # noqa: ASYNC110  # servers come and go; after a start it is a moment
+            await trio.sleep(ONLINE_LOOK_S)
         answers, _ = await self.ask_each(lambda request: FindSources(request=request, file=file))
         return [
             (link.node, source)
@@ -324,6 +347,8 @@ class Servers:
         link = self.links.get(server)
         if link is None:
             raise Disconnected("That index server is not used any more.")
+        with trio.move_on_after(ONLINE_WAIT_S):
+            await link.online.other_than(False)
         issued: TicketIssued = await link.ask(lambda request: AskTicket(request=request, node=node))
         return issued, [Address(address.host, address.port) for address in issued.addresses]
 

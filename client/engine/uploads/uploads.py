@@ -5,34 +5,41 @@ The decisions are in `slots.py` and `rate.py`, the conversation with each connec
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
+from client.engine.bandwidth import Bandwidth
+from client.engine.groups import Group
 from client.engine.held import Held
 from client.engine.meter import RateMeter
 from client.engine.network.peers import PeerLink
-from client.engine.rate import RateLimit
 from client.engine.shares.listing import ListingPage
 from client.engine.status import UploadView
-from client.engine.uploads.slots import Slots
+from client.engine.uploads import bundles
+from client.engine.uploads.closed import ClosedShelf
+from client.engine.uploads.news import News
+from client.engine.uploads.patrons import Patrons
+from client.engine.uploads.previews import Previews, is_preview
+from client.engine.uploads.slots import Place, Slots
+from client.engine.uploads.swarm import Swarm, View
 from client.engine.uploads.visit import CROWDED_RETRY_S, Visit
 from p2pshare.errors import Reason, Refused
-from p2pshare.hashing import FileId
+from p2pshare.hashing import FileId, piece_span
 from p2pshare.identity import NodeId, format_node_id
-from p2pshare.limits import OPEN_FILES_MAX
+from p2pshare.transport.answers import Incoming
 from p2pshare.transport.background import background
-from p2pshare.transport.channel import Incoming
-from p2pshare.wire.peer import QueueMoved
+from p2pshare.wire.fields import Holder
+from p2pshare.wire.peer import Fetch, QueueMoved, ReceiptSigned, SignReceipt
+from p2pshare.wire.schema import Message
 
-HAVE_PAUSE_S = 0.25  # new pieces of a running download are told together, this often
 
-
-class Shelf(Protocol):
+class Shelf(bundles.Shelf, Protocol):
     """Where the files come from: shares and running downloads."""
 
     async def hold(self, file: FileId) -> Held | None:
@@ -73,17 +80,33 @@ class Uploads:
     """`run` beside everything; `attend` for each connection."""
 
     def __init__(
-        self, shelf: Shelf, *, slots: int, bytes_per_s: int, unix_now: Callable[[], float] = time.time
+        self,
+        shelf: Shelf,
+        patrons: Patrons,
+        bandwidth: Bandwidth,
+        *,
+        weight: Callable[[NodeId], float] = lambda person: 1.0,
+        unix_now: Callable[[], float] = time.time,
     ) -> None:
-        """`bytes_per_s` 0: no limit."""
+        """`weight` says how much somebody's waiting counts, from 1 to 4."""
         self.shelf = shelf
-        self.limit = RateLimit(bytes_per_s)
-        self._slots = Slots(slots)
+        self.patrons = patrons
+        self.bandwidth = bandwidth
+        self.countersign: Callable[[NodeId, SignReceipt], Awaitable[ReceiptSigned]]
+        """Signs receipts of what people took; set before anybody comes."""
+        self._slots = Slots(patrons.slots(), weight)
+        self._previews = Previews()
+        self.swarm = Swarm(
+            self._tell, holds_slot=self._slots.holds, may_take=lambda person: not patrons.rests_s(person)
+        )
+        self.on_taker: Callable[[NodeId, FileId], None] = lambda person, file: None
+        """Told of everybody who opens a file that we fetch ourselves."""
+        self.others: Callable[[NodeId, FileId], tuple[Holder, ...]] = lambda person, file: ()
+        """Whom to name to somebody who asks for others of a file."""
         self._unix_now = unix_now
         self._guests: dict[NodeId, _Guest] = {}
         self._sent: dict[tuple[NodeId, FileId], Sent] = {}
-        self._gained: dict[FileId, list[int]] = {}
-        self._news = trio.Event()
+        self._news = News()
         self._timer = 0.0
         self._timer_moved = trio.Event()
 
@@ -103,18 +126,39 @@ class Uploads:
 
     def serves(self, node: NodeId) -> bool:
         """Whether they hold a slot or wait for one."""
-        return self._slots.knows(node)
+        return self._slots.knows(node) or (node in self._guests and bool(_files(self._guests[node])))
+
+    def takers(self, file: FileId) -> list[NodeId]:
+        """Who has a file open here."""
+        return [person for person, guest in self._guests.items() if file in _files(guest)]
 
     def tell_have(self, file: FileId, piece: int) -> None:
         """A running download verified a piece."""
-        self._gained.setdefault(file, []).append(piece)
-        self._news.set()
+        self._news.add(file, piece)
 
     async def renew(self, file: FileId) -> None:
         """A download was finished or moved: who has the file open goes on with the copy that is there now."""
         for guest in list(self._guests.values()):
             for visit in [visit for visit in guest.visits if file in visit.files]:
                 await visit.renew(file)
+
+    def set_slots(self, counts: Mapping[Group, int]) -> None:
+        """Other numbers of slots, and perhaps other quotas, from now on."""
+        now = trio.current_time()
+        self._slots.set_counts(counts, now)
+        for person in self._guests:
+            self._mind_quota(person, now)
+        self._tell_changes()
+
+    async def regroup(self, person: NodeId) -> None:
+        """They were put into another group."""
+        group = self.patrons.group(person)
+        self._slots.regroup(person, group, trio.current_time())
+        self._mind_quota(person, trio.current_time())
+        self._tell_changes()
+        if group is Group.BLOCKED and (guest := self._guests.get(person)) is not None:
+            for visit in list(guest.visits):
+                await visit.aclose()
 
     def take_sent(self) -> tuple[Sent, ...]:
         """What was sent since the last call, for the statistics."""
@@ -132,13 +176,14 @@ class Uploads:
         return tuple(sorted(views, key=lambda view: view.position))
 
     def _view(self, person: NodeId, guest: _Guest) -> UploadView:
-        position, wait_s = self.place(person)
+        place = self.place(person)
         return UploadView(
             person=format_node_id(person),
             nick=guest.nick,
             files=tuple(held.name for held in _files(guest).values()),
-            position=position,
-            wait_s=wait_s,
+            position=place.position,
+            wait_s=place.wait_s,
+            group=self.patrons.group(person),
             sent_bytes=guest.sent_bytes,
             rate=guest.meter.rate(trio.current_time()),
             connected_at=guest.connected_at,
@@ -146,39 +191,97 @@ class Uploads:
 
     # --- what visits ask and tell --------------------------------------------------------------------
 
-    def make_room_for(self, visit: Visit, file: FileId) -> None:
-        """Somebody opens a file: into the queue with them. Raises `Refused`."""
-        open_files = _files(self._guests[visit.person])
-        if file not in open_files and len(open_files) >= OPEN_FILES_MAX:
+    def shelf_for(self, person: NodeId) -> Shelf:
+        """What is there for somebody."""
+        return ClosedShelf() if self.patrons.group(person) is Group.BLOCKED else self.shelf
+
+    def make_room_for(self, visit: Visit, held: Held, ticket: bytes) -> None:
+        """Somebody opens a file: into the queue with them, unless it is given in turns. `ticket` may show
+        since when they wait.
+
+        Raises `Refused`.
+        """
+        person, file, now = visit.person, held.file, trio.current_time()
+        open_files, most = _files(self._guests[person]), self.patrons.rules(person).open_files
+        if file not in open_files and len(open_files) >= most:
+            raise Refused(Reason.TOO_MUCH, f"At most {most} files may be open at a time.", CROWDED_RETRY_S)
+        if held.pieces is not None or self.swarm.in_turns(person, file):
+            return
+        waited_s = 0.0
+        if not self._slots.knows(person):
+            waited_s = self.patrons.waited_s_untrusted(person, ticket)
+        self._slots.join(person, self.patrons.group(person), now, since=now - waited_s)
+        self._mind_quota(person, now)
+        self._tell_changes(but=person)  # they are told where they stand by `file_opened`
+
+    def opens(self, person: NodeId, held: Held) -> View:
+        """They have it open now. To be told to them before anything else is."""
+        view = self.swarm.opens(person, held, trio.current_time())
+        if view.turns:
+            self.on_taker(person, held.file)
+        return view
+
+    def tell_swarm(self) -> None:
+        """Say what there is to say to those who exchange files."""
+        self.swarm.tell(trio.current_time())
+        self._mind_timer()
+
+    def place(self, person: NodeId) -> Place:
+        """Where somebody stands who has a file open."""
+        if not self._slots.knows(person):
+            has_turn = any(self.swarm.has_turn(person, file) for file in _files(self._guests[person]))
+            return Place(0 if has_turn else 1, 0)
+        return self._slots.place(person, trio.current_time())
+
+    def queue_ticket(self, person: NodeId, *, again: bool = False) -> bytes:
+        """For somebody who waits, if they need another than they were given, or are to be told `again`."""
+        since = self._slots.since(person)
+        if since is None:
+            return b""
+        return self.patrons.ticket(person, trio.current_time() - since, again=again)
+
+    def begin_preview(self, person: NodeId, fetch: Fetch, held: Held) -> None:
+        """Somebody without a slot wants to look at something. Raises `Refused`."""
+        if not is_preview(fetch.first, fetch.count, held.size, held.piece_size):
             raise Refused(
-                Reason.TOO_MUCH, f"At most {OPEN_FILES_MAX} files may be open at a time.", CROWDED_RETRY_S
+                Reason.NO_SLOT, "Without a slot only the beginning and the end of a file can be had."
             )
-        self._slots.join(visit.person, trio.current_time())
-        self._tell_changes(but=visit.person)  # they are told where they stand by `file_opened`
+        if any(visit.previews for visit in self._guests[person].visits):
+            raise Refused(Reason.TOO_MUCH, "One preview at a time.", CROWDED_RETRY_S)
+        if (rests_s := self.patrons.rests_s(person)) > 0:
+            raise Refused(Reason.TOO_MUCH, "Your share for now is used up.", math.ceil(rests_s))
+        first, _ = piece_span(fetch.first, held.size, held.piece_size)
+        last, length = piece_span(fetch.first + fetch.count - 1, held.size, held.piece_size)
+        self._previews.begin(person, last + length - first, trio.current_time())
 
-    def place(self, person: NodeId) -> tuple[int, int]:
-        """Position and expected wait of somebody who has a file open."""
-        position = self._slots.position(person)
-        return position, self._slots.wait_s(position, trio.current_time())
+    def takes_turn(self, person: NodeId, fetch: Fetch) -> bool:
+        """They ask for pieces of a file that is given in turns. Whether they may have them."""
+        may = self.swarm.asks(person, fetch.file, fetch.first, fetch.count, trio.current_time())
+        self._mind_timer()
+        return may
 
-    def dropped(self, person: NodeId) -> None:
-        """They closed a file."""
-        if not _files(self._guests[person]):
-            self._slots.leave(person, trio.current_time())
-            self._tell_changes()
+    def dropped(self, person: NodeId, file: FileId) -> None:
+        """They closed a file on one of their connections."""
+        now, left = trio.current_time(), _files(self._guests[person])
+        if file not in left:
+            self.swarm.closes(person, file, now)
+        if all(self.swarm.in_turns(person, other) for other in left):
+            self._slots.leave(person, now)
+        self._tell_changes()
 
     def holds_slot(self, person: NodeId) -> bool:
         return self._slots.holds(person)
 
     def busy(self, person: NodeId) -> None:
         """They asked for data."""
-        self._slots.busy(person, trio.current_time())
+        self._slots.busy(person)
         self._tell_changes()
 
     def rests(self, person: NodeId) -> None:
         """One of their connections answered everything."""
         if not any(visit.waits_for_data for visit in self._guests[person].visits):
             self._slots.idle(person, trio.current_time())
+            self.swarm.answered(person, trio.current_time())
             self._tell_changes()
 
     def was_sent(self, person: NodeId, file: FileId, size: int) -> None:
@@ -190,7 +293,14 @@ class Uploads:
         before = self._sent.get((person, file))
         self._sent[person, file] = Sent(person, guest.nick, file, size + (before.bytes if before else 0))
         self._slots.sent(person, size, now)
+        self.swarm.sent(person, file, size, now)
+        self.patrons.sent(person, size)
+        self._mind_quota(person, now)
         self._tell_changes()
+
+    def _mind_quota(self, person: NodeId, now: float) -> None:
+        rests_s = self.patrons.rests_s(person)
+        self._slots.rest(person, now + rests_s if rests_s else -math.inf, now)
 
     # --- who is here ---------------------------------------------------------------------------------
 
@@ -204,7 +314,7 @@ class Uploads:
         visit: Visit | None = None
         try:
             async with background() as nursery:
-                visit = Visit(self, link.channel, nursery)
+                visit = Visit(self, link.channel, nursery, link.haves)
                 guest.visits.append(visit)
                 nursery.start_soon(visit.send)
                 yield visit
@@ -214,11 +324,16 @@ class Uploads:
 
     async def _leave(self, person: NodeId, guest: _Guest, visit: Visit) -> None:
         guest.visits.remove(visit)
+        for file in visit.files.keys() - _files(guest).keys():
+            self.swarm.closes(person, file, trio.current_time())
         if visit.files and not _files(guest):
             self._slots.lost(person, trio.current_time())
             self._tell_changes()
         if not guest.visits:
             del self._guests[person]
+            self.patrons.gone(person)
+            self.swarm.forget(person)
+            self.bandwidth.forget(person)
         with trio.CancelScope(shield=True):
             await visit.aclose()
 
@@ -226,33 +341,46 @@ class Uploads:
 
     def _tell_changes(self, but: NodeId | None = None) -> None:
         now = trio.current_time()
-        for person, position in self._slots.changes().items():
+        for person in self._slots.take_served():
+            self.patrons.served(person)
+        for person, place in self._slots.changes(now).items():
             if person != but and (guest := self._guests.get(person)) is not None:
-                moved = QueueMoved(position=position, wait_s=self._slots.wait_s(position, now))
+                ticket = self.queue_ticket(person)
+                moved = QueueMoved(position=place.position, wait_s=place.wait_s, queue_ticket=ticket)
                 for visit in guest.visits:
                     visit.channel.post(moved)
-        if self._slots.next_timer() < self._timer:
+                self.swarm.slots_moved()
+        self.swarm.tell(now)
+        self._mind_timer()
+
+    def _mind_timer(self) -> None:
+        if min(self._slots.next_timer(), self.swarm.next_timer()) < self._timer:
             self._timer_moved.set()
+
+    def _tell(self, person: NodeId, file: FileId, message: Message) -> None:
+        """To who has a file open, on one connection."""
+        if (guest := self._guests.get(person)) is not None:
+            if (visit := next((each for each in guest.visits if file in each.files), None)) is not None:
+                visit.channel.post(message)
 
     async def _keep_time(self) -> None:
         while True:
             self._timer_moved = trio.Event()
-            self._timer = self._slots.next_timer()
+            self._timer = min(self._slots.next_timer(), self.swarm.next_timer())
             with trio.move_on_at(self._timer):
                 await self._timer_moved.wait()
             self._slots.pass_time(trio.current_time())
+            self.swarm.pass_time(trio.current_time())
             self._tell_changes()
 
     async def _spread_news(self) -> None:
         while True:
-            await self._news.wait()
-            await trio.sleep(HAVE_PAUSE_S)
-            self._news = trio.Event()
-            gained, self._gained = self._gained, {}
-            for file, pieces in gained.items():
+            for file, pieces in (await self._news.collect()).items():
                 for guest in self._guests.values():
                     for visit in guest.visits:
                         visit.tell_have(file, tuple(pieces))
+                self.swarm.gained(file, pieces, trio.current_time())
+            self._mind_timer()
 
 
 def _files(guest: _Guest) -> dict[FileId, Held]:

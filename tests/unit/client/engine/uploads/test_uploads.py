@@ -5,23 +5,27 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 import trio
 import trio.testing
 
+from client.engine.bandwidth import Bandwidth, Clock
 from client.engine.network.peers import PeerLink
+from client.engine.settings import GROUPS, Groups, Settings
 from client.engine.shares.listing import ListingPage
-from client.engine.uploads.sending import SLICE_BYTES
+from client.engine.uploads.patrons import Patrons
 from client.engine.uploads.slots import TURN_MAX_S
 from client.engine.uploads.uploads import Uploads
 from client.engine.uploads.visit import HASHING_PATIENCE_S
 from p2pshare.errors import BadMessage, CloseCode, LocalTrouble, PeerFault, Reason, Refused
 from p2pshare.hashing import FileHasher, FileId, PieceHashes, hash_piece, piece_count
 from p2pshare.identity import format_node_id
-from p2pshare.limits import FETCHES_OPEN_MAX, KIB, MIB, OPEN_FILES_MAX, REQUESTS_OPEN_MAX
+from p2pshare.limits import DATA_BYTES_MAX, FETCHES_OPEN_MAX, KIB, MIB, OPEN_FILES_MAX, REQUESTS_OPEN_MAX
 from p2pshare.ranges import RangeSet
-from p2pshare.transport.channel import Answers, Channel
+from p2pshare.transport.answers import Answers
+from p2pshare.transport.channel import Channel
 from p2pshare.wire.fields import Folder
 from p2pshare.wire.peer import (
     AskHashes,
@@ -35,10 +39,12 @@ from p2pshare.wire.peer import (
     Listing,
     OpenFile,
     QueueMoved,
+    Turn,
 )
 from tests.channel_pair import channel_pair, endpoint
 
 UPLOADER = endpoint(0)
+UNIX_START = 1_800_000_000.0
 PIECE = 64 * KIB
 pytestmark = pytest.mark.timeout(20)
 
@@ -67,13 +73,13 @@ class FileInMemory:
     def has(self, piece: int) -> bool:
         return self.held is None or piece in self.held
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read_into(self, offset: int, into: memoryview) -> None:
         self.reads.append(offset)
         await self.gate.wait()
         if self.broken is not None:
             raise self.broken
-        assert offset + length <= self.size
-        return self.data[offset : offset + length]
+        assert offset + len(into) <= self.size
+        into[:] = self.data[offset : offset + len(into)]
 
     async def aclose(self) -> None:
         self.users -= 1
@@ -148,13 +154,13 @@ class Visitor:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.notices: list[QueueMoved | Have] = []
+        self.notices: list[QueueMoved | Have | Turn] = []
         self.fault: PeerFault | None = None
         self.left = trio.Event()
 
     async def listen(self) -> None:
         async for incoming in self.channel.incoming():
-            assert isinstance(incoming.message, QueueMoved | Have)
+            assert isinstance(incoming.message, QueueMoved | Have | Turn)
             self.notices.append(incoming.message)
 
     async def open(self, file: FileInMemory) -> FileOpened:
@@ -190,9 +196,15 @@ async def received(answers: Answers, file: FileInMemory, first: int) -> bytes:
 
 
 @asynccontextmanager
-async def world(slots: int = 2, bytes_per_s: int = 0) -> AsyncIterator[World]:
+async def world(slots: int = 2, bytes_per_s: int = 0, groups: Groups = GROUPS) -> AsyncIterator[World]:
     shelf = ShelfInMemory()
-    uploads = Uploads(shelf, slots=slots, bytes_per_s=bytes_per_s, unix_now=lambda: 1_000.0)
+    settings = Settings(upload_slots=slots, upload_rate=bytes_per_s // KIB, groups=groups)
+    clock = Clock(
+        lambda: UNIX_START + trio.current_time(),
+        lambda at: datetime.fromtimestamp(at, UTC).replace(tzinfo=None),
+    )
+    patrons = Patrons(UPLOADER.identity, settings, clock)
+    uploads = Uploads(shelf, patrons, Bandwidth(settings, clock, patrons.group), unix_now=lambda: 1_000.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(uploads.run)
         yield World(uploads, shelf)
@@ -384,7 +396,8 @@ async def test_without_a_slot_one_waits_and_is_told_when_it_comes() -> None:
         assert (await refused(lambda: bob.fetch(song, 0))).reason is Reason.NO_SLOT
         await alice.drop(song)
         await trio.testing.wait_all_tasks_blocked()
-        assert bob.notices == [QueueMoved(position=0, wait_s=0)]
+        shown = Have(file=song.file, pieces=(0,))
+        assert bob.notices == [QueueMoved(position=0, wait_s=0), shown]
         assert await bob.fetch(song, 0) == song.data
         assert alice.notices == []
 
@@ -477,7 +490,7 @@ async def test_a_cancelled_request_is_read_no_further_and_its_number_is_free() -
             async for _ in answers:
                 break
         await trio.testing.wait_all_tasks_blocked()
-        assert len(film.reads) * SLICE_BYTES < film.size // 2
+        assert len(film.reads) * DATA_BYTES_MAX < film.size // 2
         assert await alice.fetch(film, 7) == film.data[7 * film.piece_size :][: film.piece_size]
 
 
@@ -513,7 +526,7 @@ async def test_a_small_file_does_not_wait_behind_a_large_one() -> None:
         await trio.testing.wait_all_tasks_blocked()
         film.gate.set()
         assert await alice.fetch(song, 0) == song.data
-        assert len(film.reads) * SLICE_BYTES < 256 * film.piece_size, "more of the film came first"
+        assert len(film.reads) * DATA_BYTES_MAX < 256 * film.piece_size, "more of the film came first"
 
 
 async def test_a_dropped_file_is_closed_and_what_was_asked_of_it_ends() -> None:
@@ -578,7 +591,8 @@ async def test_new_pieces_are_told_together_to_who_has_the_file_open(
         await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(1.0)
         await trio.testing.wait_all_tasks_blocked()
-        assert alice.notices == [Have(file=song.file, pieces=(3, 5))]
+        assert alice.notices[0] == Have(file=song.file, pieces=(3, 5))
+        assert isinstance(alice.notices[1], Turn)
         assert bob.notices == []
         assert await alice.fetch(song, 5) == song.data[5 * PIECE :][:PIECE]
 
@@ -629,4 +643,4 @@ async def test_somebody_who_vanishes_in_the_middle_leaves_nothing_behind() -> No
             await alice.channel.aclose()
         assert here.uploads.views() == ()
         assert film.users == 0
-        assert len(film.reads) * SLICE_BYTES < film.size // 2
+        assert len(film.reads) * DATA_BYTES_MAX < film.size // 2
