@@ -28,11 +28,19 @@ class Stamp:
 
     size: int  # bytes
     mtime_ns: int
-    inode: str
+    identity: str
+    """Its inode, and when anything about it was changed last, which no program can set back: programs that
+    edit the tags of a song often restore the other time. Text, because NTFS and ZFS use all 64 bits and more.
+    """
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
-        return cls(status.st_size, status.st_mtime_ns, str(status.st_ino))
+        return cls(status.st_size, status.st_mtime_ns, f"{status.st_ino}:{status.st_ctime_ns}")
+
+    @property
+    def changed_at(self) -> float:
+        """When anything about the file was changed last, in Unix seconds."""
+        return int(self.identity.partition(":")[2] or 0) / 1e9
 
 
 def open_file_beneath(root: str, parts: Sequence[str]) -> int:
@@ -97,3 +105,15 @@ def _read_once(fd: int, offset: int, length: int) -> bytes:
         return os.pread(fd, length, offset)
     os.lseek(fd, offset, os.SEEK_SET)  # Windows; the caller keeps reads of one descriptor apart
     return os.read(fd, length)
+
+
+def read_into_at(fd: int, offset: int, into: memoryview) -> int:
+    """Fill `into` from `offset` on; returns how many bytes, fewer only at the end of the file."""
+    if not hasattr(os, "preadv"):
+        data = read_at(fd, offset, len(into))
+        into[: len(data)] = data
+        return len(data)
+    got = 0
+    while got < len(into) and (count := os.preadv(fd, (into[got:],), offset + got)):
+        got += count
+    return got

@@ -19,12 +19,17 @@ THREADS_MAX = 12  # disk reads for every upload slot, writes for the downloads, 
 class Offload(Protocol):
     """Runs a plain function that may block. Never pass it anything that another task may close meanwhile."""
 
+    takes_time: bool
+    """Whether the way to where it runs is worth sparing."""
+
     async def run(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """The result of `work(*args)`, or its exception. It is never left halfway: the work ends first."""
 
 
 class Threads:
     """Runs work on trio's worker threads."""
+
+    takes_time = True
 
     def __init__(self) -> None:
         self._limiter = trio.CapacityLimiter(THREADS_MAX)
@@ -35,6 +40,8 @@ class Threads:
 
 class Inline:
     """Runs work at once, on the loop."""
+
+    takes_time = False
 
     async def run(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         await trio.lowlevel.checkpoint()

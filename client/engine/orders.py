@@ -55,6 +55,15 @@ def make_folder(path: str) -> None:
         raise LocalTrouble(f"The folder {path} cannot be made: {error.strerror}.") from error
 
 
+@dataclass(frozen=True)
+class Order:
+    """What is to be downloaded."""
+
+    files: list[Record]
+    folder: Record | None = None
+    """The folder that they are, if they are one."""
+
+
 class Orders:
     """Makes records of downloads; starting them is up to the caller."""
 
@@ -65,13 +74,17 @@ class Orders:
 
     async def records(self, what: str, place: Place) -> list[Record]:
         """One record for each file. Raises `LocalTrouble`, `Refused` or `Disconnected`."""
+        return (await self.order(what, place)).files
+
+    async def order(self, what: str, place: Place) -> Order:
+        """The same, and the folder that they are. Raises `LocalTrouble`, `Refused` or `Disconnected`."""
         if what.isascii() and what.isdigit():
             result = await self._database.read(kept_result, int(what))
             if result is None:
                 raise LocalTrouble(f"There is no result number {what}. Search first; the last search counts.")
-            return [self._of_result(result, place)]
+            return Order([self._of_result(result, place)])
         if what.lower().startswith("magnet:"):
-            return [self._of_link(what, place)]
+            return Order([self._of_link(what, place)])
         if "/" in what:
             return await self._of_path(what, place)
         raise LocalTrouble(f'"{what}" cannot be downloaded. {HOW}')
@@ -114,7 +127,7 @@ class Orders:
             added_at=self._unix_now,
         )
 
-    async def _of_path(self, what: str, place: Place) -> list[Record]:
+    async def _of_path(self, what: str, place: Place) -> Order:
         who, _, path = what.partition("/")
         path = path.strip("/")
         somebody = await self._browser.find(who)
@@ -122,30 +135,54 @@ class Orders:
         listing = await self._browser.open_folder(somebody, outer)
         for offer in listing.offers:
             if offer.path == path:
-                return [self._of_offer(somebody, offer, place.name or safe_leaf_name(name), "", place)]
+                target = place.name or safe_leaf_name(name)
+                return Order([self._model("", place).changed(**self._what_differs(somebody, offer, target))])
         if path and name not in [folder.name for folder in listing.folders]:
             raise Refused(
                 Reason.NO_SUCH_FILE,
                 f'{somebody.nick} shares nothing called "{path}". `p2pshare browse` shows what is there.',
             )
         top = place.name or safe_leaf_name(name or somebody.nick)
-        records = []
+        files = []
+        model = self._model(top, place)
+        folders: dict[str, str] = {}  # as they are called there, and here
         for offer in await self._browser.walk(somebody, path):
-            inner = split_path_untrusted(offer.path)[len(path.split("/")) if path else 0 :]
-            target = "/".join([top, *map(safe_leaf_name, inner)])
-            records.append(self._of_offer(somebody, offer, target, top, place))
-        return records
-
-    def _of_offer(self, somebody: Somebody, offer: Offer, target: str, folder: str, place: Place) -> Record:
-        return Record(
-            file=offer.file,
-            person=somebody.node if offer.file is None else None,
-            offer=offer.offer if offer.file is None else None,
-            size=offer.size,
-            name=offer.path.rpartition("/")[2],
+            outer, _, leaf = offer.path.rpartition("/")
+            if (folder := folders.get(outer)) is None:
+                inner = split_path_untrusted(outer)[len(path.split("/")) if path else 0 :] if outer else ()
+                folder = folders[outer] = "/".join([top, *map(safe_leaf_name, inner)])
+            target = f"{folder}/{safe_leaf_name(leaf)}"
+            files.append(model.changed(**self._what_differs(somebody, offer, target)))
+        whole = Record(
+            file=None,
+            size=sum(file.size for file in files),
+            name=top,
             target_folder=place.folder,
-            target_path=target,
+            target_path=top,
+            added_at=self._unix_now,
+            files=len(files),
+        )
+        return Order(files, whole)
+
+    def _model(self, folder: str, place: Place) -> Record:
+        """What is the same for all files of an order."""
+        return Record(
+            file=None,
+            size=0,
+            name="",
+            target_folder=place.folder,
+            target_path="",
             folder=folder,
-            sources=(KnownSource(somebody.server, somebody.node, somebody.nick, offer.offer),),
             added_at=self._unix_now,
         )
+
+    def _what_differs(self, somebody: Somebody, offer: Offer, target: str) -> dict[str, object]:
+        return {
+            "file": offer.file,
+            "person": somebody.node if offer.file is None else None,
+            "offer": offer.offer if offer.file is None else None,
+            "size": offer.size,
+            "name": offer.path.rpartition("/")[2],
+            "target_path": target,
+            "sources": (KnownSource(somebody.server, somebody.node, somebody.nick, offer.offer),),
+        }

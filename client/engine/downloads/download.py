@@ -7,38 +7,37 @@ needed but where something must happen once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import trio
 
+from client.engine.downloads.arriving import Piece
+from client.engine.downloads.checkpoints import Checkpoints
 from client.engine.downloads.opening import ask_hashes, check_opened_untrusted
+from client.engine.downloads.others import Others
 from client.engine.downloads.plan import Plan
-from client.engine.downloads.records import KnownSource, Record, save
+from client.engine.downloads.records import KnownSource, Record, save, save_progress
+from client.engine.downloads.repairing import salvage
+from client.engine.downloads.shown import state_of_sources, view_of
 from client.engine.downloads.store import PieceStore
 from client.engine.downloads.supplier import Supplier
 from client.engine.downloads.surroundings import Surroundings
 from client.engine.meter import RateMeter
 from client.engine.network.peers import PeerLink
-from client.engine.people import count_exchange
 from client.engine.status import DownloadSourceView, DownloadState, DownloadView
 from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, PeerFault
-from p2pshare.hashing import (
-    PieceHashes,
-    format_file_id,
-    piece_count,
-)
+from p2pshare.hashing import PieceHashes, piece_count
 from p2pshare.identity import NodeId
-from p2pshare.limits import MIB
 from p2pshare.ranges import RangeSet
 from p2pshare.transport.background import background
 from p2pshare.wire.peer import FileOpened
 
-CHECKPOINT_S = 5.0  # what a crash can cost at most, in time
-CHECKPOINT_BYTES = 64 * MIB  # and in data
 LOOK_AGAIN_S = 60.0  # for sources, while there are some
-LOOK_AGAIN_HUNGRY_S = 10.0  # while there are none
+LOOK_AGAIN_AT_FIRST_S = 0.5  # while there are few, twice as long every time ...
+LOOK_AGAIN_HUNGRY_S = 10.0  # ... up to this
+FEW_SOURCES = 4
 SUPPLIERS_MAX = 40  # connections of one download
 PROGRESS_PAUSE_S = 0.5  # the longest nap of the timer: rates and states shown are as old as that at most
 
@@ -64,9 +63,12 @@ class Download:
         self._gave: tuple[DownloadSourceView, ...] = ()  # the sources of the last run, once it is over
         self._nursery: trio.Nursery | None = None
         self._settled = trio.Event()
+        self._checkpoints = Checkpoints()
         self._trouble: LocalTrouble | None = None
         self._learning = trio.Lock()
         self._hungry = trio.Event()
+        self._preferred: Sequence[int] = ()
+        self.others = Others(around.peers.me, lambda: self.suppliers, self.add_source)
         self._said_last = ""  # why the source that left last is of no use
 
     # --- its life -----------------------------------------------------------------------------------
@@ -74,6 +76,7 @@ class Download:
     async def run(self) -> None:
         """Until the file stands under its final name. Raises `LocalTrouble` if this machine is in the way."""
         self._settled, self._trouble, self.finishing = trio.Event(), None, False
+        self._checkpoints = Checkpoints()
         try:
             if self.record.hashes is not None:
                 await self._open_store()
@@ -91,6 +94,7 @@ class Download:
                 raise self._trouble
             await self._finish()
         finally:
+            self.finishing = False
             self._gave = tuple(supplier.view() for supplier in self.suppliers.values())
             self.suppliers.clear()
             with trio.CancelScope(shield=True):
@@ -116,7 +120,7 @@ class Download:
         self.finishing = True
         self.done_bytes = self.record.size
         stamp = await self.around.adopt(path, self.piece_hashes())
-        self.record = replace(
+        record = replace(
             self.record,
             state=DownloadState.COMPLETE,
             problem="",
@@ -129,11 +133,13 @@ class Download:
             finished_stamp=stamp,
             wasted_bytes=self.wasted_bytes,
         )
-        await self.around.database.write(save, self.record)
+        await self.around.database.write(save, record)
+        self.record = record  # not before: what is not written down is done again
 
     def _fail(self, trouble: LocalTrouble) -> None:
         self._trouble = trouble
         self._settled.set()
+        self._checkpoints.end()
 
     # --- what is there ------------------------------------------------------------------------------
 
@@ -149,8 +155,8 @@ class Download:
                 return
             hashes = await ask_hashes(link.channel, opened)
             self.record = replace(self.record, file=opened.file, piece_size=opened.piece_size, hashes=hashes)
-            await self.around.database.write(save, self.record)
             try:
+                await self.around.database.write(save, self.record)
                 await self._open_store()
             except LocalTrouble as trouble:
                 self._fail(trouble)
@@ -176,8 +182,13 @@ class Download:
             await self.around.database.write(save, self.record)
         else:
             done = self.record.done_pieces()
+        if self.record.replaces is not None and not done:
+            self.record = await salvage(self.record, hashes, store, self.around.offload)
+            await self.around.database.write(save, self.record)
+            done = self.record.done_pieces()
         self.done_bytes = self.record.done_bytes()
         self.plan = Plan(count, hashes.piece_size, done, self.around.chance.getrandbits(64))
+        self.plan.prefer(self._preferred)
         self.store = store
         self._on_progress(self, None)
         if self.plan.done:
@@ -194,31 +205,36 @@ class Download:
 
     # --- sources ------------------------------------------------------------------------------------
 
-    def add_source(self, known: KnownSource) -> None:
-        """Somebody who seems to hold the file."""
+    def add_source(self, known: KnownSource) -> bool:
+        """Somebody who seems to hold the file. Whether they are one of the sources now."""
         supplier = self.suppliers.get(known.node)
         if supplier is not None:
             supplier.servers.add(known.server)
-            return
+            return True
         if (
             self._nursery is None
             or len(self.suppliers) >= SUPPLIERS_MAX
             or (self.plan and self.plan.lied(known.node))
+            or self.around.distrust.avoids(known.node, self.record.file)
         ):
-            return
+            return False
         supplier = self.suppliers[known.node] = Supplier(self, known)
         self._nursery.start_soon(supplier.run)
+        return True
 
     async def _look_for_sources(self) -> None:
         for known in self.record.sources:
             self.add_source(known)
+        pause_s = LOOK_AGAIN_AT_FIRST_S  # a file just published is soon known to its server
         while True:
             self._hungry = trio.Event()
             if self.record.file is not None:
                 for server, source in await self.around.find_sources(self.record.file):
                     self.around.peers.remember_nick(source.node, source.nick)
                     self.add_source(KnownSource(server, source.node, source.nick, source.offer))
-            with trio.move_on_after(LOOK_AGAIN_S if self.suppliers else LOOK_AGAIN_HUNGRY_S):
+            enough = len(self.suppliers) >= FEW_SOURCES
+            pause_s = LOOK_AGAIN_S if enough else min(2 * pause_s, LOOK_AGAIN_HUNGRY_S)
+            with trio.move_on_after(pause_s):
                 await self._hungry.wait()
 
     def supplier_gone(self, supplier: Supplier) -> None:
@@ -235,56 +251,95 @@ class Download:
         for ask in self.plan.assign(trio.current_time()):
             self.suppliers[ask.source].ask_for(ask)
 
-    async def piece_came(self, supplier: Supplier, piece: int, parts: list[memoryview]) -> None:
+    def prefer(self, pieces: Sequence[int]) -> None:
+        """Fetch these before all others, in this order, instead of those preferred before."""
+        self._preferred = pieces
+        if self.plan is not None:
+            self.plan.prefer(pieces)
+            self.arrange()
+
+    def flows_freely(self, piece_size: int) -> bool:
+        """Whether nothing has to be waited for when a piece of this size arrives."""
+        store = self.store
+        return (
+            store is not None
+            and store.is_quick(piece_size)
+            and not self._checkpoints.behind(store)
+            and self.around.unthrottled()
+        )
+
+    def piece_came_now(self, supplier: Supplier, piece: Piece) -> None:
         """A whole piece arrived. Raises `PeerFault` if it is not what it should be."""
-        plan, store = self.plan, self.store
-        size = sum(map(len, parts))
-        if plan is None or store is None or self._settled.is_set():
-            return
-        if not plan.needs(piece):
-            plan.piece_arrived(supplier.node, piece, trio.current_time())
-            self.wasted_bytes += size
+        if (store := self._wanting(supplier, piece)) is None:
             return
         try:
-            good = await store.keep(piece, parts)
+            store.keep_now(piece)
         except LocalTrouble as trouble:
             self._fail(trouble)
-            return
-        if not good:
-            self.wasted_bytes += size
-            plan.piece_bad(supplier.node, piece)
-            raise PeerFault(CloseCode.BAD_DATA, "A piece does not match its hash.")
-        if not plan.needs(piece):  # somebody else was faster by a moment
-            self.wasted_bytes += size
         else:
-            supplier.done_bytes += size
-            self.done_bytes += size
-        for cancel in plan.piece_arrived(supplier.node, piece, trio.current_time()):
+            self._kept(supplier, piece, store)
+
+    async def piece_came(self, supplier: Supplier, piece: Piece) -> None:
+        """The same, for a disk that must be waited for."""
+        if (store := self._wanting(supplier, piece)) is None:
+            return
+        try:
+            await store.keep(piece)
+        except LocalTrouble as trouble:
+            self._fail(trouble)
+        else:
+            self._kept(supplier, piece, store)
+            await self._checkpoints.keep_pace(store)
+
+    def _wanting(self, supplier: Supplier, piece: Piece) -> PieceStore | None:
+        """Where to keep it; None if it is not needed. Raises `PeerFault`."""
+        plan = self.plan
+        if plan is None or self.store is None or self._settled.is_set():
+            return None
+        if not plan.needs(piece.index):
+            plan.piece_arrived(supplier.node, piece.index, trio.current_time())
+            self.wasted_bytes += piece.size
+            return None
+        if not piece.good:
+            self.wasted_bytes += piece.size
+            plan.piece_bad(supplier.node, piece.index)
+            assert self.record.file is not None
+            self.around.distrust.caught(supplier.node, supplier.known.nick, self.record.file)
+            raise PeerFault(CloseCode.BAD_DATA, "A piece does not match its hash.")
+        return self.store
+
+    def _kept(self, supplier: Supplier, piece: Piece, store: PieceStore) -> None:
+        self._checkpoints.written(store)
+        plan = self.plan
+        assert plan is not None
+        if not plan.needs(piece.index):  # somebody else was faster by a moment
+            self.wasted_bytes += piece.size
+        else:
+            supplier.done_bytes += piece.size
+            self.done_bytes += piece.size
+            self.around.took(supplier.node, supplier.known.nick, piece.size)
+        for cancel in plan.piece_arrived(supplier.node, piece.index, trio.current_time()):
             self.suppliers[cancel.source].cancel(cancel.first)
-        self._on_progress(self, piece)
+        self._on_progress(self, piece.index)
         if plan.done:
             self._settled.set()
         else:
             self.arrange()
 
     async def _keep_time(self) -> None:
-        saved_at = trio.current_time()
         while True:
             now = trio.current_time()
             timer = self.plan.next_timer(now) if self.plan is not None else math.inf
-            await trio.sleep(min(PROGRESS_PAUSE_S, max(timer - now, 0.02)))
+            await self._checkpoints.nap(min(PROGRESS_PAUSE_S, max(timer - now, 0.02)))
             self.arrange()
-            store, plan, now = self.store, self.plan, trio.current_time()
-            if store is None or plan is None:
-                continue
-            if store.unsaved_bytes and (
-                store.unsaved_bytes >= CHECKPOINT_BYTES or now - saved_at >= CHECKPOINT_S
-            ):
-                saved_at = now
+            store, plan = self.store, self.plan
+            if store is not None and plan is not None and self._checkpoints.due(store):
+                self._checkpoints.begun()
                 try:
                     await self._checkpoint(store, plan)
                 except LocalTrouble as trouble:
                     self._fail(trouble)
+                self._checkpoints.made()
 
     async def _checkpoint(self, store: PieceStore, plan: Plan) -> None:
         """Data to the disk first, then the word that it is there."""
@@ -296,13 +351,7 @@ class Download:
             wasted_bytes=self.wasted_bytes,
             sources=tuple(supplier.known for supplier in self.suppliers.values()) or self.record.sources,
         )
-        await self.around.database.write(save, self.record)
-        for supplier in list(self.suppliers.values()):
-            if count := supplier.take_uncounted():
-                now = self.around.unix_now()
-                await self.around.database.write(
-                    count_exchange, supplier.node, supplier.known.nick, received=count, unix_now=now
-                )
+        await self.around.database.write(save_progress, self.record)
 
     # --- the view -----------------------------------------------------------------------------------
 
@@ -312,36 +361,17 @@ class Download:
             return DownloadState.FINISHING
         if self._nursery is None:
             return self.record.state
-        states = {supplier.state for supplier in self.suppliers.values()}
-        for word, state in (
-            ("downloading", DownloadState.RUNNING),
-            ("queued", DownloadState.QUEUED),
-            ("connecting", DownloadState.CONNECTING),
-        ):
-            if word in states:
-                return state
-        return DownloadState.LOOKING
+        return state_of_sources(supplier.state for supplier in self.suppliers.values())
 
     def view(self) -> DownloadView:
-        now = trio.current_time()
-        rate = self.meter.rate(now) if self._nursery is not None else 0.0
-        left = self.record.size - self.done_bytes
-        return DownloadView(
-            id=self.record.id,
-            name=self.record.name,
-            target=str(Path(self.record.target_folder) / self.record.target_path),
-            file=format_file_id(self.record.file) if self.record.file is not None else None,
-            size=self.record.size,
+        return view_of(
+            self.record,
+            self.state(),
             done_bytes=self.done_bytes,
-            state=self.state(),
-            problem=self.record.problem or self._problem(),
-            rate=rate,
-            eta_s=left / rate if rate > 1 and left else None,
-            sources=tuple(supplier.view() for supplier in self.suppliers.values()) or self._gave,
-            folder=self.record.folder,
             wasted_bytes=self.wasted_bytes,
-            added_at=self.record.added_at,
-            finished_at=self.record.finished_at,
+            rate=self.meter.rate(trio.current_time()) if self._nursery is not None else 0.0,
+            problem=self._problem(),
+            sources=tuple(supplier.view() for supplier in self.suppliers.values()) or self._gave,
         )
 
     def _problem(self) -> str:

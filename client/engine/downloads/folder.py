@@ -31,7 +31,11 @@ _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOSE_ON_EXEC
 _FILE = os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | _CLOSE_ON_EXEC | _NO_LINK  # no waiting at a named pipe
+_READ_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _CLOSE_ON_EXEC | _NO_LINK
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _NO_LINK
+
+_UNNAMED = getattr(os, "O_TMPFILE", 0) | os.O_RDWR | _CLOSE_ON_EXEC
+_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}  # file systems that have no such
 
 UNTOLD = 1 << 62  # bytes free on a file system that does not say
 
@@ -53,12 +57,34 @@ class Folder(Protocol):
     def rename(self, old: str, new: str) -> None:
         """Raises FileExistsError rather than replacing a file."""
 
+    def replace(self, old: str, new: str) -> None:
+        """Rename in one step; what was called `new` before is gone."""
+
+    def link(self, name: str, second: str) -> None:
+        """A second name for a file, which stays when the first comes to mean another one."""
+
+    def open_to_read(self, name: str) -> int:
+        """A descriptor of a file that exists."""
+
+    def create_unnamed(self) -> int | None:
+        """A descriptor of a new file that has no name and is gone when it is closed; None if that cannot be
+        had here."""
+
+    def give_name(self, fd: int, name: str) -> None:
+        """A name for an unnamed file. Raises FileExistsError rather than replacing a file."""
+
+    def sync_files(self, fds: Sequence[int]) -> None:
+        """What was written to these files of the folder is on the disk when this returns."""
+
     def remove(self, name: str) -> None: ...
 
     def set_modified(self, name: str, unix_s: float) -> None: ...
 
     def free_bytes(self) -> int:
         """What this person may still write there."""
+
+    def is_in_place(self) -> bool:
+        """Whether its path still leads to it: it was not moved away, nor its drive taken out."""
 
     def sync(self) -> None:
         """Names made and changed survive a crash from here on."""
@@ -106,6 +132,34 @@ class RelativeFolder:
         else:
             os.unlink(old, dir_fd=self._fd)
 
+    def replace(self, old: str, new: str) -> None:
+        os.replace(old, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def link(self, name: str, second: str) -> None:
+        os.link(name, second, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+
+    def open_to_read(self, name: str) -> int:
+        return os.open(name, _READ_FILE, dir_fd=self._fd)
+
+    def create_unnamed(self) -> int | None:
+        if not linux.CAN_NAME_THE_UNNAMED:
+            return None
+        try:
+            return os.open(".", _UNNAMED, 0o666, dir_fd=self._fd)
+        except OSError as error:
+            if error.errno in _NO_UNNAMED:
+                return None
+            raise
+
+    def give_name(self, fd: int, name: str) -> None:
+        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=self._fd)
+
+    def sync_files(self, fds: Sequence[int]) -> None:
+        if not fds or linux.sync_file_system(self._fd):  # once, instead of waiting for the disk for each
+            return
+        for fd in fds:
+            getattr(os, "fdatasync", os.fsync)(fd)
+
     def remove(self, name: str) -> None:
         os.unlink(name, dir_fd=self._fd)
 
@@ -115,6 +169,12 @@ class RelativeFolder:
     def free_bytes(self) -> int:
         space = os.fstatvfs(self._fd)
         return space.f_bavail * space.f_frsize if space.f_blocks else UNTOLD
+
+    def is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+        except OSError:
+            return False
 
     def sync(self) -> None:
         os.fsync(self._fd)
@@ -160,6 +220,25 @@ class PathFolder:
         _refuse_existing(self, new)
         os.rename(self._at(old), self._at(new))
 
+    def replace(self, old: str, new: str) -> None:
+        os.replace(self._at(old), self._at(new))
+
+    def link(self, name: str, second: str) -> None:
+        os.link(self._at(name), self._at(second))
+
+    def open_to_read(self, name: str) -> int:
+        return os.open(self._at(name), _READ_FILE)
+
+    def create_unnamed(self) -> None:
+        return None
+
+    def give_name(self, fd: int, name: str) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
+
+    def sync_files(self, fds: Sequence[int]) -> None:
+        for fd in fds:
+            os.fsync(fd)
+
     def remove(self, name: str) -> None:
         os.unlink(self._at(name))
 
@@ -168,6 +247,9 @@ class PathFolder:
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._at("")).free
+
+    def is_in_place(self) -> bool:
+        return os.path.isdir(self._at(""))
 
     def sync(self) -> None:
         """Windows keeps names by itself and cannot be asked to."""

@@ -1,4 +1,4 @@
-"""Two things that Linux can do and Python's `os` cannot ask for. Elsewhere both answer False."""
+"""Things that Linux can do and Python's `os` cannot ask for. Elsewhere all answer False."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 _RENAME_NOREPLACE = 1
+CAN_NAME_THE_UNNAMED = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 _NOT_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # this kernel or this file system cannot
 
 
@@ -20,6 +21,7 @@ def _function(name: str) -> Any:
 
 _fallocate = _function("fallocate64") or _function("fallocate")
 _renameat2 = _function("renameat2")
+_syncfs = _function("syncfs")
 if _fallocate is not None:
     _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
@@ -41,6 +43,12 @@ def rename_without_replacing(folder: int, old: str, new: str) -> bool:
     return _renameat2 is not None and _done(
         _renameat2(folder, os.fsencode(old), folder, os.fsencode(new), _RENAME_NOREPLACE)
     )
+
+
+def sync_file_system(fd: int) -> bool:
+    """Everything that was written to the file system of `fd` is on the disk when this returns. False if that
+    cannot be had here. Raises OSError."""
+    return _syncfs is not None and _done(_syncfs(fd))
 
 
 def _done(result: int) -> bool:

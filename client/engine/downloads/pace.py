@@ -23,8 +23,10 @@ TINY_S = 1e-6  # clocks have steps
 class Pace:
     """What one source has shown; times in seconds, rates in pieces per second."""
 
-    def __init__(self, piece_size: int) -> None:
-        self._window_first = max(WINDOW_MIN, WINDOW_FIRST_BYTES // piece_size)
+    def __init__(self, piece_size: int, careful: bool = False) -> None:
+        """`careful`: ask for little until it has shown something, as somebody waits for what it is asked."""
+        first_bytes = 0 if careful else WINDOW_FIRST_BYTES
+        self._window_first = max(WINDOW_MIN, first_bytes // piece_size)
         self._window_max = max(WINDOW_MIN, min(WINDOW_MAX, WINDOW_BYTES_MAX // piece_size))
         self.delivered = 0  # pieces
         self.rate: float | None = None
@@ -57,6 +59,11 @@ class Pace:
             return self._window_first
         ahead_s = max(WINDOW_GAIN * self._delay, AHEAD_S)
         return max(WINDOW_MIN, min(self._window_max, math.ceil(self.rate * ahead_s)))
+
+    @property
+    def each_s(self) -> float:
+        """From one piece to the next."""
+        return UNMEASURED_PIECE_S if self.rate is None else 1 / self.rate
 
     def expected_s(self, place: int, now: float) -> float:
         """When the piece at this place (from 0) among those asked for should be here; the longer a source is

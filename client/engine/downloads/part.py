@@ -10,6 +10,7 @@ errors are LocalTrouble with a sentence for the person.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -17,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
-from client.engine.beneath import read_at
+from client.engine.beneath import Stamp, read_at
 from client.engine.downloads import linux
 from client.engine.downloads.folder import CAN_WORK_RELATIVE, Folder, open_folder
+from client.engine.downloads.repairing import take_place
 from client.engine.downloads.trouble import disk_full, disk_trouble, is_full, part_gone
 from p2pshare.errors import LocalTrouble, Misuse
 from p2pshare.names import safe_leaf_name
@@ -122,6 +124,8 @@ class Part:
         that went well, and says so only once. Reopen the part and go on from what is remembered.
         """
         with self._using() as fd:
+            if not self._folder.is_in_place():  # data that nobody would find again
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             if os.fstat(fd).st_nlink == 0:
                 raise part_gone(self._shown, self._folder.path)
             if self._failed is not None:
@@ -157,6 +161,18 @@ class Part:
                 self._folder.sync()
                 return final
         raise LocalTrouble(f"{self._folder.path} has too many files named {name}. Rename some of them.")
+
+    def replace(self, name: str, old: Stamp, keep_old: bool) -> str:
+        """Take the place of a file that is still what `old` says. Returns its name. Close it afterwards.
+
+        Raises `Superseded` if it is not.
+        """
+        self.sync()
+        with _telling(name, self._folder.path), self._using() as fd:
+            take_place(self._folder, self.name, fd, name, old, keep_old)
+            self.name = name
+            self._folder.sync()
+        return name
 
     def delete(self) -> None:
         """Remove the file, if the name still means this one, and close it."""
@@ -216,12 +232,14 @@ class Part:
             return read_at(fd, offset, length)
 
 
-def finished_as(root: str, folders: Sequence[str], name: str, identity: str) -> str | None:
-    """The name that `finish` gave to the file of this identity; None if it gave none.
+def finished_as(
+    root: str, folders: Sequence[str], name: str, identity: str, *, exactly: bool = False
+) -> str | None:
+    """The name that `finish` gave to the file of this identity (`exactly`: `replace`); None if it gave none.
 
     For a start after a crash between `finish` and remembering it.
     """
-    name = safe_leaf_name(name)
+    name = name if exactly else safe_leaf_name(name)
     folder = _open_folder(root, folders, name)
     try:
         with _telling(name, folder.path):

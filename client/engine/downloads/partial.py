@@ -39,11 +39,11 @@ class PartialFile:
     def has(self, piece: int) -> bool:
         return not self._plan.needs(piece)
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read_into(self, offset: int, into: memoryview) -> None:
         store = self._download.store
         if store is None:
             raise Refused(Reason.BUSY, f"{self.name} is just being finished here.", 1)
-        return await store.read(offset, length)
+        into[:] = await store.read(offset, len(into))
 
     async def aclose(self) -> None:
         """The part file belongs to the download."""

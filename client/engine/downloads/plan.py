@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from client.engine.downloads.pace import Pace
 from client.engine.downloads.pieces import Pieces, Rarity
 from client.engine.downloads.source import Ask, Cancel, Source
+from client.engine.downloads.urgent import Urgent
 from p2pshare.identity import NodeId
 from p2pshare.limits import FETCH_PIECES_MAX
 from p2pshare.ranges import RangeSet
@@ -44,6 +45,8 @@ class Plan:
         self._done = self._pieces.of(done)
         self._free = self._pieces.all ^ self._done
         self._rarity = Rarity(self._pieces)
+        self._urgent = Urgent(self._pieces, piece_size)
+        self._resting: frozenset[NodeId] = frozenset()
         self._sources: dict[NodeId, Source] = {}
         self._asked: dict[int, list[NodeId]] = {}  # by piece
         self._liars: set[NodeId] = set()
@@ -69,6 +72,10 @@ class Plan:
         """The pieces done, as in `RangeSet.to_bitmap`."""
         return self._pieces.bitmap(self._done)
 
+    def done_pieces(self) -> list[int]:
+        ranges = RangeSet.from_bitmap(self.bitmap(), self._pieces.count)
+        return [piece for pieces in ranges for piece in pieces]
+
     def rate(self, source: NodeId) -> float:
         """What a source delivers, in bytes a second; 0 while unknown."""
         return (self._sources[source].pace.rate or 0.0) * self._piece_size
@@ -84,6 +91,21 @@ class Plan:
     def lied(self, source: NodeId) -> bool:
         return source in self._liars
 
+    def prefer(self, pieces: Sequence[int]) -> None:
+        """These are wanted before all others, in this order, instead of those preferred before."""
+        self._urgent.want(pieces)
+        self._urgent.arrived(self._done)
+
+    def rest(self, sources: Collection[NodeId]) -> bool:
+        """Nothing is asked of these for now but what is preferred. Whether these are others than before."""
+        before, self._resting = self._resting, frozenset(sources)
+        return before != self._resting
+
+    def asks(self, source: NodeId) -> bool:
+        """Whether something is asked of it and not here yet."""
+        at = self._sources.get(source)
+        return at is not None and bool(at.asked)
+
     # --- sources come and go -------------------------------------------------------------------------
 
     def source_joined(self, source: NodeId, pieces: RangeSet | None) -> None:
@@ -91,9 +113,21 @@ class Plan:
         if source in self._sources or source in self._liars:
             return
         held = self._pieces.all if pieces is None else self._pieces.of(pieces)
-        self._sources[source] = Source(held, pieces is None, Pace(self._piece_size))
+        pace = Pace(self._piece_size, careful=bool(self._urgent.wanted))
+        self._sources[source] = Source(held, pieces is None, pace)
         if pieces is not None:
             self._rarity.add(held)
+
+    def source_hides(self, source: NodeId) -> None:
+        """It holds the pieces that it did not name, too: they may be asked for if they are preferred."""
+        if (at := self._sources.get(source)) is not None:
+            at.hidden = self._pieces.all & ~at.held
+
+    def source_allows(self, source: NodeId, pieces: int) -> None:
+        """It gives in turns: so many more pieces may be asked for; 0 takes back what was not used."""
+        if (at := self._sources.get(source)) is not None:
+            at.ready = True
+            at.allowed = (at.allowed or 0) + pieces if pieces else 0
 
     def source_left(self, source: NodeId) -> None:
         """Whatever was asked of it is free again."""
@@ -126,6 +160,7 @@ class Plan:
                 more |= self._pieces.one(piece)
         more &= ~at.held
         at.held |= more
+        at.hidden &= ~more
         self._rarity.add(more)
 
     # --- what they deliver ---------------------------------------------------------------------------
@@ -152,6 +187,8 @@ class Plan:
             self.duplicates += 1
             return ()
         self._done |= self._pieces.one(piece)
+        if self._urgent.wanted:
+            self._urgent.arrived(self._pieces.one(piece))
         self._free &= ~self._pieces.one(piece)
         cancels = []
         for racer in self._asked.pop(piece, ()):
@@ -175,7 +212,7 @@ class Plan:
         if at is None:
             return
         for piece in [piece for piece, run in at.asked.items() if run.ask.first == first]:
-            at.take(piece)
+            at.previews &= not at.take(piece).ask.preview
             self._unask(source, piece)
             if lacks:
                 self._lacks(at, piece)
@@ -185,11 +222,13 @@ class Plan:
     def assign(self, now: float) -> tuple[Ask, ...]:
         """What to ask now. Call it after whatever happened, and at `next_timer`."""
         self._snub_the_silent(now)
+        asks = self._urgent.asks(self._sources, self._free, self._asked, now) if self._urgent.wanted else []
+        for urgent in asks:
+            self._note(urgent, now)
         able = sorted(self._with_room(), key=lambda each: -(each[1].pace.rate or 0.0))
         if not able:
-            return ()
+            return tuple(asks)
         run_max = max(1, min(FETCH_PIECES_MAX, self._free.bit_count() // (RUNS_LEFT * len(self._sources))))
-        asks: list[Ask] = []
         idle = []
         while able:  # a run for each in turn, so that a small file comes from everybody
             for source, at in able:
@@ -212,16 +251,18 @@ class Plan:
         return timer
 
     def _with_room(self) -> Iterable[tuple[NodeId, Source]]:
-        return ((source, at) for source, at in self._sources.items() if at.ready and at.room)
+        working = (each for each in self._sources.items() if each[0] not in self._resting)
+        return ((source, at) for source, at in working if at.ready and at.room)
 
     def _next_run(self, source: NodeId, at: Source, most: int) -> Ask | None:
-        wanted = self._free & at.held
+        wanted = self._free & at.held & ~self._urgent.kept_back
         if not wanted:
             return None
         wanted = self._rarity.rarest(wanted)
         start = self._chance.randrange(self._pieces.count)
-        if at.next_piece < self._pieces.count and wanted & self._pieces.one(at.next_piece):
-            start = at.next_piece
+        behind = at.next_piece
+        if behind is not None and behind < self._pieces.count and wanted & self._pieces.one(behind):
+            start = behind
         first = self._pieces.first_from(wanted, start)
         return Ask(source, first, self._pieces.run(wanted, first, most))
 
@@ -281,6 +322,7 @@ class Plan:
         if at.complete:  # from now on it counts as an incomplete one
             at.complete = False
             self._rarity.add(at.held)
+        at.hidden &= ~self._pieces.one(piece)
         if at.held & self._pieces.one(piece):
             at.held ^= self._pieces.one(piece)
             self._rarity.remove(self._pieces.one(piece))

@@ -18,6 +18,7 @@ class Ask:
     source: NodeId
     first: int
     count: int
+    preview: bool = False  # in the small lane, as we have no slot there
 
     @property
     def end(self) -> int:
@@ -50,16 +51,25 @@ class Source:
     complete: bool
     pace: Pace
     ready: bool = False  # we have a slot there
+    previews: bool = True  # without one, it has not refused us a look at the file yet
     asked: dict[int, Run] = field(default_factory=dict)  # by piece, oldest first
     runs: int = 0
-    next_piece: int = 0  # behind the last run: going on there lets it read ahead
+    next_piece: int | None = None  # behind the last run: going on there lets it read ahead
+    allowed: int | None = None  # pieces that we may ask for, where it gives in turns
+    hidden: int = 0  # a set of pieces that it holds and would rather not give yet
+
+    @property
+    def reach(self) -> int:
+        """What can be had of it if need be."""
+        return self.held | self.hidden
 
     @property
     def room(self) -> int:
         """Pieces to ask for now."""
         window = self.pace.window
         room = window - len(self.asked)
-        return room if room * REFILL_PART >= window and self.runs < FETCHES_OPEN_MAX else 0
+        room = room if room * REFILL_PART >= window and self.runs < FETCHES_OPEN_MAX else 0
+        return room if self.allowed is None else min(room, self.allowed)
 
     def note(self, ask: Ask, now: float) -> None:
         """This is asked of it now."""
@@ -68,6 +78,8 @@ class Source:
         run = Run(ask, now, self.pace.delivered, ask.count)
         self.asked.update((piece, run) for piece in range(ask.first, ask.end))
         self.runs += 1
+        if self.allowed is not None:
+            self.allowed -= ask.count
         self.next_piece = ask.end
 
     def take(self, piece: int) -> Run:

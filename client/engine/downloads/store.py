@@ -6,15 +6,15 @@ from pathlib import Path
 
 import trio
 
+from client.engine.disk_pace import DiskPace
+from client.engine.downloads.arriving import Piece
 from client.engine.downloads.part import Part, finished_as
 from client.engine.downloads.records import Record
 from client.engine.offload import Offload
-from p2pshare.hashing import PieceHashes, hash_piece, piece_span
-from p2pshare.limits import KEY_BYTES, MIB
+from p2pshare.hashing import PieceHashes
+from p2pshare.limits import MIB
 
-INLINE_BYTES_MAX = 2 * MIB  # a larger piece takes too long to be hashed on the loop
-SLOW_S = 0.02  # a disk that makes the loop wait for so long is left to threads ...
-SLOW_PAUSE_S = 5.0  # ... for so long
+INLINE_BYTES_MAX = 2 * MIB  # a larger piece takes too long to be written on the loop
 
 
 class PieceStore:
@@ -28,9 +28,10 @@ class PieceStore:
         self._part = part
         self._hashes = hashes
         self._final_name = record.target_path.rpartition("/")[2]
+        self._record = record
         self._folder = Path(record.target_folder, *record.target_path.split("/")[:-1])
         self._offload = offload
-        self._disk_is_slow_until = 0.0
+        self._pace = DiskPace(quick=True)  # what is written goes to memory first, almost always
 
     @classmethod
     async def open(cls, record: Record, hashes: PieceHashes, offload: Offload) -> PieceStore | Path:
@@ -46,7 +47,9 @@ class PieceStore:
                 part = Part.reopen(root, folders, record.part, hashes.size, record.part_identity)
                 if part is not None:
                     return part, False
-                if (final := finished_as(root, folders, name, record.part_identity)) is not None:
+                mends = record.replaces is not None
+                final = finished_as(root, folders, name, record.part_identity, exactly=mends)
+                if final is not None:
                     return Path(root, *folders, final)
             return Part.create(root, folders, name, hashes.size), True
 
@@ -64,27 +67,23 @@ class PieceStore:
     def part_identity(self) -> str:
         return self._part.identity
 
-    async def keep(self, piece: int, parts: list[memoryview]) -> bool:
-        """Write a piece if it matches its hash; whether it did."""
-        size = sum(map(len, parts))
-        began = trio.current_time()
-        if size > INLINE_BYTES_MAX or began < self._disk_is_slow_until:
-            good = await self._offload.run(self._verify_and_write, piece, parts)
-        else:
-            # Half a millisecond; two threads that take turns with Python's lock would need several.
-            good = self._verify_and_write(piece, parts)
-            if trio.current_time() - began > SLOW_S:
-                self._disk_is_slow_until = trio.current_time() + SLOW_PAUSE_S
-        if good:
-            self.unsaved_bytes += size
-        return good
+    def is_quick(self, piece_size: int) -> bool:
+        """Whether a piece of this size may be written without a thread: a quick disk takes it in half a
+        millisecond, and two threads that take turns with Python's lock would need several."""
+        return piece_size <= INLINE_BYTES_MAX and self._pace.is_quick(trio.current_time())
 
-    def _verify_and_write(self, piece: int, parts: list[memoryview]) -> bool:
-        offset, _ = piece_span(piece, self._hashes.size, self._hashes.piece_size)
-        if hash_piece(*parts) != self._hashes.hashes[piece * KEY_BYTES : (piece + 1) * KEY_BYTES]:
-            return False
-        self._part.write(offset, parts)
-        return True
+    def keep_now(self, piece: Piece) -> None:
+        """Write a verified piece, at once."""
+        began = trio.current_time()
+        self._part.write(piece.offset, piece.parts)
+        self.unsaved_bytes += piece.size
+        now = trio.current_time()
+        self._pace.took(now - began, now)
+
+    async def keep(self, piece: Piece) -> None:
+        """The same, in a thread."""
+        await self._offload.run(self._part.write, piece.offset, piece.parts)
+        self.unsaved_bytes += piece.size
 
     async def read(self, offset: int, length: int) -> bytes:
         """Bytes of pieces that were kept."""
@@ -98,7 +97,11 @@ class PieceStore:
 
     async def finish(self) -> Path:
         """Give the complete file its final name; returns where it is."""
-        name = await self._offload.run(self._part.finish, self._final_name)
+        if self._record.replaces is not None:
+            old, keep = self._record.replaces, self._record.keep_replaced
+            name = await self._offload.run(self._part.replace, self._final_name, old, keep)
+        else:
+            name = await self._offload.run(self._part.finish, self._final_name)
         await self._offload.run(self._part.close)
         return self._folder / name
 

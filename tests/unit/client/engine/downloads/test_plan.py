@@ -276,6 +276,69 @@ def test_an_empty_file_is_done_at_once() -> None:
     assert plan.done and plan.assign(0.0) == () and plan.next_timer(0.0) == math.inf
 
 
+def test_everybody_begins_somewhere_else() -> None:
+    """If all began with the same piece, a source would send it to each of them instead of others."""
+    firsts = set()
+    for seed in range(20):
+        plan = Plan(200, PIECE_SIZE, RangeSet(), seed)
+        plan.source_joined(ALICE, None)
+        plan.source_ready(ALICE)
+        firsts.add(plan.assign(0.0)[0].first)
+    assert len(firsts) > 10
+
+
+def test_where_a_source_gives_in_turns_no_more_is_asked_for_than_a_turn_allows() -> None:
+    plan = Plan(100, PIECE_SIZE, RangeSet(), seed=1)
+    plan.source_joined(ALICE, None)
+    plan.source_allows(ALICE, 0)
+    assert plan.assign(0.0) == ()
+    plan.source_allows(ALICE, 3)
+    asked = asked_pieces(plan.assign(0.0), ALICE)
+    assert len(asked) == 3
+    plan.source_allows(ALICE, 1)
+    plan.source_allows(ALICE, 0)
+    assert plan.assign(0.0) == (), "what was not used was taken back"
+    for piece in asked:
+        plan.piece_arrived(ALICE, piece, 1.0)
+    assert plan.assign(1.0) == ()
+    plan.source_allows(ALICE, 1)
+    assert len(asked_pieces(plan.assign(1.0), ALICE)) == 1
+    plan.source_allows(BOB, 1)  # who is not here
+
+
+def test_what_a_source_hides_is_asked_for_only_if_it_is_preferred() -> None:
+    plan = Plan(8, PIECE_SIZE, RangeSet(), seed=1)
+    plan.source_joined(ALICE, RangeSet([range(2, 3)]))
+    plan.source_hides(ALICE)
+    plan.source_ready(ALICE)
+    assert asked_pieces(plan.assign(0.0), ALICE) == {2}
+    plan.prefer([5])
+    assert asked_pieces(plan.assign(0.0), ALICE) == {5}
+    plan.source_has(ALICE, [6])
+    assert asked_pieces(plan.assign(0.0), ALICE) == {6}
+    plan.ended(ALICE, 5, lacks=True)
+    assert plan.assign(0.0) == (), "they do not have it after all"
+
+
+def test_a_snubbed_source_that_delivers_again_is_asked_as_before() -> None:
+    """Demoted, not banned."""
+    plan = ready_plan(100, ALICE)
+    asked = asked_pieces(plan.assign(0.0), ALICE)
+    plan.assign(SNUB_S)
+    assert plan.window(ALICE) == 1
+    for piece in sorted(asked):
+        plan.piece_arrived(ALICE, piece, SNUB_S + 1)
+    assert plan.window(ALICE) > 1
+    assert asked_pieces(plan.assign(SNUB_S + 1), ALICE)
+
+
+def test_the_pieces_that_are_done_are_told() -> None:
+    plan = Plan(20, PIECE_SIZE, RangeSet([range(3, 5)]), seed=1)
+    plan.source_joined(ALICE, None)
+    plan.piece_arrived(ALICE, 9, 1.0)
+    assert plan.done_pieces() == [3, 4, 9]
+
+
 def test_the_longest_file_is_planned() -> None:
     plan = ready_plan(PIECES_MAX, ALICE, BOB)
     plan.source_joined(CAROL, RangeSet([range(0, PIECES_MAX, 1)]))
