@@ -39,8 +39,8 @@ def rewrite(file: Path, content: str | bytes) -> None:
     os.utime(file, ns=(before + 1_000_000_000, before + 1_000_000_000))
 
 
-def found_file(name: str, size: int = 1, mtime_ns: int = 0, inode: str = "1") -> FoundFile:
-    return FoundFile(name, Stamp(size, mtime_ns, inode))
+def found_file(name: str, size: int = 1, mtime_ns: int = 0, identity: str = "1") -> FoundFile:
+    return FoundFile(name, Stamp(size, mtime_ns, identity))
 
 
 def found_folder(path: str, *files: str | FoundFile, folders: tuple[str, ...] = ()) -> FoundFolder:

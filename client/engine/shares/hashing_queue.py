@@ -147,14 +147,14 @@ class HashingQueue:
     async def _record(self, done: list[tuple[OnDisk, PieceHashes]]) -> None:
         if not done:
             return
-        recorded = await self._database.write(_record, done, self._unix_now())
+        noted, recorded = await self._database.write(_record, done, self._unix_now())
         for target, hashes in done:
             self.unreadable.pop(target.offer, None)
             if target.offer in recorded:
                 self._answer(target.offer, hashes.file_id)
             else:
                 self._put_aside(target, Unsettled())
-        self._on_hashed(recorded)
+        self._on_hashed(noted)
 
     def _put_aside(self, target: OnDisk, why: Unsettled | Unreadable) -> None:
         now = trio.current_time()
@@ -218,8 +218,17 @@ def _to_hash(db: sqlite3.Connection, resting: list[int], limit: int) -> list[OnD
     return [on_disk_of(row) for row in rows]
 
 
-def _record(db: sqlite3.Connection, done: list[tuple[OnDisk, PieceHashes]], unix_now: float) -> list[int]:
-    """Keep the hashes. Returns the offers that are hashed by it: those whose file is still the same one."""
+def _record(
+    db: sqlite3.Connection, done: list[tuple[OnDisk, PieceHashes]], unix_now: float
+) -> tuple[list[int], list[int]]:
+    """Keep the hashes. Returns the offers that are hashed by it, and those that are hashed now: whose file is
+    still the same one. Somebody may have waited for one that was hashed a moment before."""
     for target, hashes in done:
         hash_cache.remember(db, target.path, target.stamp, hashes, unix_now)
-    return inventory.set_file_ids(db, ((t.offer, t.stamp, hashes.file_id) for t, hashes in done))
+    noted = inventory.set_file_ids(db, ((t.offer, t.stamp, hashes.file_id) for t, hashes in done))
+    there = [(find_on_disk(db, target.offer), target, hashes) for target, hashes in done]
+    return noted, [
+        found.offer
+        for found, target, hashes in there
+        if found is not None and (found.stamp, found.file) == (target.stamp, hashes.file_id)
+    ]

@@ -40,6 +40,7 @@ class Standing:
     bytes: int
     hashed: int
     away: bool  # not on disk just now; its files are kept, but not offered
+    rotten: int = 0  # files that the disk does not give back as they were
 
 
 # --- shares ------------------------------------------------------------------------------------------
@@ -48,12 +49,13 @@ class Standing:
 def shares(db: sqlite3.Connection) -> list[tuple[Share, Standing]]:
     """All shares, in the order of their names."""
     rows = db.execute(
-        "SELECT s.id, s.path, s.name, s.away, d.files, d.bytes, d.hashed FROM share s"
-        " JOIN folder d ON d.share = s.id AND d.path = '' ORDER BY s.name"
+        "SELECT s.id, s.path, s.name, s.away, d.files, d.bytes, d.hashed,"
+        " (SELECT count(*) FROM file f JOIN folder i ON i.id = f.folder WHERE f.rotten AND i.share = s.id)"
+        " FROM share s JOIN folder d ON d.share = s.id AND d.path = '' ORDER BY s.name"
     )
     return [
-        (Share(id, Top(path, name)), Standing(files, size, hashed, bool(away)))
-        for id, path, name, away, files, size, hashed in rows
+        (Share(id, Top(path, name)), Standing(files, size, hashed, bool(away), rotten))
+        for id, path, name, away, files, size, hashed, rotten in rows
     ]
 
 
@@ -127,8 +129,8 @@ def compare(db: sqlite3.Connection, share: int, found: Iterable[FoundFolder]) ->
             "SELECT id FROM folder WHERE share = ? AND path = ?", (share, folder.path)
         ).fetchone()
         id = known[0] if known else 0
-        rows = db.execute("SELECT name, size, mtime_ns, inode FROM file WHERE folder = ?", (id,))
-        before = {name: Stamp(size, mtime_ns, inode) for name, size, mtime_ns, inode in rows}
+        rows = db.execute("SELECT name, size, mtime_ns, identity FROM file WHERE folder = ?", (id,))
+        before = {name: Stamp(size, mtime_ns, identity) for name, size, mtime_ns, identity in rows}
         for file in folder.files:
             if before.pop(file.name, None) != file.stamp:
                 changes.append(Change(folder.path, file.name, file.stamp))
@@ -163,26 +165,61 @@ def apply(db: sqlite3.Connection, share: Share, changes: Sequence[Change]) -> li
                 touched.append(row[0])
             continue
         stamp = change.stamp
-        file_id = hash_cache.find(db, absolute(share.top.root, change.folder, change.name), stamp)
+        known = hash_cache.find(db, absolute(share.top.root, change.folder, change.name), stamp)
+        file_id = known.file if known is not None else None
+        rotten = known is not None and known.rotten
         tags = None if kind_of(change.name) in MEDIA else NO_TAGS_PACKED
-        values = (stamp.size, stamp.mtime_ns, stamp.inode, file_id, tags)
+        values = (stamp.size, stamp.mtime_ns, stamp.identity, file_id, rotten, tags)
         if row:
             db.execute(
-                "UPDATE file SET size = ?, mtime_ns = ?, inode = ?, file_id = ?, tags = ?, offer_hash = NULL"
-                " WHERE id = ?",
+                "UPDATE file SET size = ?, mtime_ns = ?, identity = ?, file_id = ?, rotten = ?, tags = ?,"
+                " offer_hash = NULL WHERE id = ?",
                 (*values, row[0]),
             )
             touched.append(row[0])
         else:
             cursor = db.execute(
-                "INSERT INTO file(size, mtime_ns, inode, file_id, tags, folder, sort_key, name)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO file(size, mtime_ns, identity, file_id, rotten, tags, folder, sort_key, name)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*values, *key),
             )
             touched.append(cursor.lastrowid or 0)
         totals.add(folder, 1, stamp.size, file_id is not None)
     totals.write()
     return touched
+
+
+def add(db: sqlite3.Connection, share: Share, files: Sequence[tuple[Change, FileId]]) -> list[int]:
+    """The same as `apply` for files that are hashed and most likely new, many times faster."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'file'").fetchone()
+    last = row[0] if row else 0
+    folders: dict[str, int] = {}
+    rows = []
+    for change, file in files:
+        assert change.stamp is not None
+        folder = _folder(db, share.id, change.folder, folders)
+        name, stamp = change.name, change.stamp
+        tags = None if kind_of(name) in MEDIA else NO_TAGS_PACKED
+        rows.append(
+            (stamp.size, stamp.mtime_ns, stamp.identity, file, tags, folder, name.casefold(), name)
+        )
+    db.executemany(
+        "INSERT OR IGNORE INTO file(size, mtime_ns, identity, file_id, tags, folder, sort_key, name)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    added = db.execute("SELECT id, folder, name FROM file WHERE id > ?", (last,)).fetchall()
+    totals = _Totals(db)
+    sums = db.execute("SELECT folder, count(*), sum(size) FROM file WHERE id > ? GROUP BY folder", (last,))
+    for folder, count, size in sums.fetchall():
+        totals.add(folder, count, size, count)
+    totals.write()
+    offers = [id for id, _, _ in added]
+    if len(added) < len(files):
+        new = {(folder, name) for _, folder, name in added}
+        known = [c for c, _ in files if (folders[c.folder], c.name) not in new]
+        offers += apply(db, share, known)
+    return offers
 
 
 def set_file_ids(db: sqlite3.Connection, hashed: Iterable[tuple[int, Stamp, FileId]]) -> list[int]:
@@ -193,8 +230,9 @@ def set_file_ids(db: sqlite3.Connection, hashed: Iterable[tuple[int, Stamp, File
     for offer, stamp, file in hashed:
         row = db.execute(
             "UPDATE file SET file_id = ?, offer_hash = NULL"
-            " WHERE id = ? AND size = ? AND mtime_ns = ? AND inode = ? AND file_id IS NULL RETURNING folder",
-            (file, offer, stamp.size, stamp.mtime_ns, stamp.inode),
+            " WHERE id = ? AND size = ? AND mtime_ns = ? AND identity = ? AND file_id IS NULL"
+            " RETURNING folder",
+            (file, offer, stamp.size, stamp.mtime_ns, stamp.identity),
         ).fetchone()
         if row is not None:
             totals.add(row[0], 0, 0, 1)
@@ -207,8 +245,8 @@ def set_tags(db: sqlite3.Connection, offer: int, stamp: Stamp, tags: Tags) -> bo
     """Note what a file that had this stamp says of itself. False if it has another by now, or is gone."""
     cursor = db.execute(
         "UPDATE file SET tags = ?, offer_hash = NULL"
-        " WHERE id = ? AND size = ? AND mtime_ns = ? AND inode = ?",
-        (pack(dump(tags)), offer, stamp.size, stamp.mtime_ns, stamp.inode),
+        " WHERE id = ? AND size = ? AND mtime_ns = ? AND identity = ?",
+        (pack(dump(tags)), offer, stamp.size, stamp.mtime_ns, stamp.identity),
     )
     return cursor.rowcount == 1
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from client.engine.shares.offers import COLUMNS, FILES, offer_of
 from p2pshare import limits
 from p2pshare.errors import BadMessage
-from p2pshare.wire.fields import Folder, Offer
+from p2pshare.wire.fields import NO_TAGS, Folder, Offer
 from p2pshare.wire.peer import Listing
-from p2pshare.wire.schema import Struct, dump, pack
+from p2pshare.wire.schema import dump, pack
 
 ENTRIES_BYTES_MAX = Listing.FRAME_MAX - 256  # what the other fields of a listing leave
 CURSOR_BYTES_MAX = 64
+_SHORT_PATH_CHARS = 100  # most are no longer, and need not be packed to be counted ...
+_SHORT_OFFER_BYTES = 96 + 4 * _SHORT_PATH_CHARS  # ... since a page of such offers without tags always fits
 _FOLDERS, _FILES = 0, 1
 _ID_BYTES = 8
 
@@ -172,5 +174,8 @@ def _files_of(db: sqlite3.Connection, folder: int, after: Position, page: _Page)
             break
 
 
-def _packed_size(struct: Struct) -> int:
-    return len(pack(dump(struct)))
+def _packed_size(entry: Folder | Offer) -> int:
+    """Bytes it takes in a message; some more where a page is full before they matter."""
+    if isinstance(entry, Offer) and entry.tags is NO_TAGS and len(entry.path) < _SHORT_PATH_CHARS:
+        return _SHORT_OFFER_BYTES
+    return len(pack(dump(entry)))

@@ -28,7 +28,7 @@ class Lookout:
     def __init__(self, stock: Stocktaking, offload: Offload, rules: Rules) -> None:
         self._stock = stock
         self._offload = offload
-        self._rules = rules
+        self.rules = rules
         self._asked: dict[int, dict[str, bool]] = {}  # by share; see Stocktaking.look
         self._anything = trio.Event()
 
@@ -84,9 +84,9 @@ class Lookout:
                     await anext(changes)
                     self.soon(share)  # what changed before the watch stood
                     async for paths in changes:
-                        if paths:
+                        if paths := self._stock.heard_of(paths):
                             folders = await self._offload.run(
-                                folders_to_look_at, top.root, self._rules, paths
+                                folders_to_look_at, top.root, self.rules, paths
                             )
                             self.soon(share, folders)
             except (OSError, RuntimeError):

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from client.engine.beneath import Stamp
 from client.engine.shares import hash_cache
+from client.engine.shares.hash_cache import Hashed
 from client.engine.shares.inventory import NO_TAGS_PACKED, absolute
-from p2pshare.hashing import FileId, PieceHashes
+from p2pshare.hashing import FileId
 from p2pshare.wire.fields import NO_TAGS, Offer, Tags
 from p2pshare.wire.schema import load_untrusted, unpack_untrusted
 
@@ -18,19 +19,20 @@ DOWNLOAD_OFFERS_FROM = 1 << 31  # below are rows of `file`, above the files that
 UNIX_TIME_MAX = 1 << 40
 COPIES_MAX = 8  # tried when a file is asked for; the same cover picture may lie in a thousand folders
 
-COLUMNS = "f.id, s.name, d.path, f.name, f.size, f.mtime_ns, f.file_id, f.tags"
+COLUMNS = "f.id, s.name, d.path, f.name, f.size, f.mtime_ns, f.file_id, f.rotten, f.tags"
 FILES = "file f JOIN folder d ON d.id = f.folder JOIN share s ON s.id = d.share"
-Row = tuple[int, str, str, str, int, int, bytes | None, bytes | None]
+Row = tuple[int, str, str, str, int, int, bytes | None, int, bytes | None]
 
 
 def offer_of(row: Row) -> Offer:
     """The offer of one row of COLUMNS."""
-    offer, share, folder, name, size, mtime_ns, file_id, tags = row
+    offer, share, folder, name, size, mtime_ns, file_id, rotten, tags = row
     return Offer(
         offer=offer,
         path=f"{share}/{folder}/{name}" if folder else f"{share}/{name}",
         size=size,
         file=None if file_id is None else FileId(file_id),
+        partial=bool(rotten),
         changed=min(max(mtime_ns // 1_000_000_000, 0), UNIX_TIME_MAX),
         tags=NO_TAGS if tags in (None, NO_TAGS_PACKED) else load_untrusted(Tags, unpack_untrusted(tags)),
     )
@@ -89,13 +91,13 @@ class OnDisk:
         return absolute(self.root, self.folder, self.name)
 
 
-ON_DISK = "f.id, s.id, s.path, d.path, f.name, f.size, f.mtime_ns, f.inode, f.file_id"
+ON_DISK = "f.id, s.id, s.path, d.path, f.name, f.size, f.mtime_ns, f.identity, f.file_id"
 
 
 def on_disk_of(row: tuple[int, int, str, str, str, int, int, str, bytes | None]) -> OnDisk:
     """One row of ON_DISK."""
-    offer, share, root, folder, name, size, mtime_ns, inode, file_id = row
-    stamp = Stamp(size, mtime_ns, inode)
+    offer, share, root, folder, name, size, mtime_ns, identity, file_id = row
+    stamp = Stamp(size, mtime_ns, identity)
     return OnDisk(offer, share, root, folder, name, stamp, None if file_id is None else FileId(file_id))
 
 
@@ -104,11 +106,12 @@ def find_on_disk(db: sqlite3.Connection, offer: int) -> OnDisk | None:
     return on_disk_of(row) if row else None
 
 
-def copies_of(db: sqlite3.Connection, file: FileId) -> list[tuple[OnDisk, PieceHashes]]:
-    """Shared copies of a file, COPIES_MAX at most, with its piece hashes."""
+def copies_of(db: sqlite3.Connection, file: FileId) -> list[tuple[OnDisk, Hashed]]:
+    """Shared copies of a file, COPIES_MAX at most, whole ones first, with its piece hashes."""
     rows = db.execute(
-        f"SELECT {ON_DISK} FROM {FILES} WHERE f.file_id = ? AND NOT s.away LIMIT ?", (file, COPIES_MAX)
+        f"SELECT {ON_DISK} FROM {FILES} WHERE f.file_id = ? AND NOT s.away ORDER BY f.rotten LIMIT ?",
+        (file, COPIES_MAX),
     )
     copies = [on_disk_of(row) for row in rows.fetchall()]
-    hashed = [(copy, hash_cache.piece_hashes(db, copy.path, copy.stamp)) for copy in copies]
+    hashed = [(copy, hash_cache.pieces(db, copy.path, copy.stamp)) for copy in copies]
     return [(copy, hashes) for copy, hashes in hashed if hashes is not None]

@@ -23,6 +23,7 @@ from p2pshare.errors import BadMessage
 from p2pshare.names import split_path_untrusted
 
 PART_SUFFIX = ".part"  # what a running download writes to
+ROTTEN_SUFFIX = ".rotten"  # what a repair keeps of the damaged file, if that was asked for
 BATCH_FILES = 2_000  # some 20 ms of looking, and as much of the database's time
 BATCH_FOLDERS = 200
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -103,7 +104,9 @@ class Rules:
     def passes_over(self, root: str, path: str, *, is_folder: bool) -> bool:
         """Whether the entry at `root`/`path` is left out in silence."""
         name = path.rpartition("/")[2]
-        if (name.startswith(".") and not self.hidden) or (not is_folder and name.endswith(PART_SUFFIX)):
+        if (name.startswith(".") and not self.hidden) or (
+            not is_folder and name.endswith((PART_SUFFIX, ROTTEN_SUFFIX))
+        ):
             return True
         if self._spec is not None and self._spec.match_file(path + "/" if is_folder else path):
             return True
@@ -111,11 +114,15 @@ class Rules:
 
     def passes_over_any(self, root: str, path: str) -> bool:
         """The same for a file and every folder on the way to it."""
-        parts = path.split("/")
-        folders = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
-        return any(self.passes_over(root, folder, is_folder=True) for folder in folders) or self.passes_over(
+        return self.passes_over_folder(root, path.rpartition("/")[0]) or self.passes_over(
             root, path, is_folder=False
         )
+
+    def passes_over_folder(self, root: str, path: str) -> bool:
+        """The same for a folder and every folder on the way to it; "" is the share itself."""
+        parts = path.split("/") if path else []
+        folders = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return any(self.passes_over(root, folder, is_folder=True) for folder in folders)
 
 
 def fits_the_wire(path: str) -> bool:

@@ -7,15 +7,19 @@ links, and refused when they are not what was hashed.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 
+from client.engine.beneath import Stamp
 from client.engine.held import SharedFile, open_shared_file
 from client.engine.offload import Offload
 from client.engine.shares import hash_cache, inventory, offers
+from client.engine.shares.checking import Checking
+from client.engine.shares.checks import Place
 from client.engine.shares.hashing_queue import HashingQueue
 from client.engine.shares.inventory import Share
 from client.engine.shares.listing import ListingPage, list_folder, position_untrusted
@@ -51,9 +55,11 @@ class Shares:
         watch: bool,
         busy: Callable[[], bool] = lambda: False,
         unix_now: Callable[[], float] = time.time,
+        check_every_s: float = math.inf,
     ) -> None:
         """`watch`: hear of changes at once, by threads, so not in simulations. While `busy()`, hashing gives
-        way to others. Without a `tag_reader` no tags are offered."""
+        way to others. Without a `tag_reader` no tags are offered. Each file is read and held against its
+        hashes every `check_every_s`."""
         self.problem = Watch("")  # what holds up the background work, in a sentence; empty if nothing
         self._database = database
         self._offload = offload
@@ -68,6 +74,15 @@ class Shares:
             busy=busy,
             unix_now=unix_now,
             on_hashed=publisher.touch,
+            on_unsettled=self._look_again,
+        )
+        self.checking = Checking(
+            database,
+            offload,
+            every_s=check_every_s,
+            busy=busy,
+            unix_now=unix_now,
+            on_touched=self._touched,
             on_unsettled=self._look_again,
         )
         self._tagging = None
@@ -94,6 +109,12 @@ class Shares:
                 return await self._stock.forget(share)
         raise LocalTrouble(f"{display(path)} is not shared. `p2pshare status` lists the shared folders.")
 
+    def obey(self, rules: Rules) -> None:
+        """Other rules of what is offered, from now on. Everything is looked at again in the background."""
+        self._stock.rules = self._lookout.rules = rules
+        for share in self._stock.shares.value:
+            self._lookout.soon(share.id)
+
     async def rescan(self) -> tuple[ShareView, ...]:
         """Look for changes in every shared folder now."""
         for share in await self._stock.load():
@@ -110,6 +131,7 @@ class Shares:
                 bytes=standing.bytes,
                 hashed=standing.hashed,
                 problem=self._problem_of(share, standing.away),
+                rotten=standing.rotten,
             )
             for share, standing in await self._database.read(inventory.shares)
         )
@@ -127,9 +149,11 @@ class Shares:
         Raises Refused when every copy of it changed, vanished or cannot be read.
         """
         refusal = None
-        for copy, hashes in await self._database.read(offers.copies_of, file):
+        for copy, known in await self._database.read(offers.copies_of, file):
             try:
-                return await open_shared_file(copy.root, copy.parts, copy.stamp, hashes, self._offload)
+                return await open_shared_file(
+                    copy.root, copy.parts, copy.stamp, known.hashes, self._offload, known.good
+                )
             except Refused as error:
                 refusal = error
                 self._look_again(copy)
@@ -161,6 +185,16 @@ class Shares:
                 return await self._database.read(offers.find_offer_at, share.id, folder, name)
         return None
 
+    async def place(self, path: str) -> Place:
+        """What a person means by a path on this machine. Raises LocalTrouble if nothing of it is shared."""
+        real = await self._offload.run(_real_path, path)
+        for share in await self._stock.load():
+            if path == share.top.name or real == share.top.root:
+                return Place(share.id)
+            if inside := path_inside(share.top.root, real):
+                return Place(share.id, inside)
+        raise LocalTrouble(f"{display(path)} is not shared. `p2pshare share` lists the shared folders.")
+
     async def held_among(self, files: Iterable[FileId]) -> frozenset[FileId]:
         """Those of the files that are shared here."""
         return await self._database.read(offers.held_among, tuple(files))
@@ -171,6 +205,10 @@ class Shares:
         Raises LocalTrouble if the file is not there, or has another size.
         """
         return await self._stock.adopt(path, hashes)
+
+    async def adopt_all(self, files: Sequence[tuple[str, Stamp, PieceHashes]]) -> frozenset[str]:
+        """The same for many files, by path and stamp. Returns the paths of those that lie in shares."""
+        return await self._stock.adopt_all(files)
 
     async def listing(self, folder: str, cursor: bytes = b"") -> ListingPage:
         """One page of a folder ("" is the top). Raises Refused(NO_SUCH_FILE); BadMessage for the cursor."""
@@ -191,6 +229,7 @@ class Shares:
             nursery.start_soon(self._lookout.look_regularly)
             nursery.start_soon(self._persistently, self._lookout.look_where_asked)
             nursery.start_soon(self._persistently, self._hashing.run)
+            nursery.start_soon(self._persistently, self.checking.run)
             if self._tagging is not None:
                 nursery.start_soon(self._persistently, self._tagging.run)
             if self._watching:

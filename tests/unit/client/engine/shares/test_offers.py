@@ -82,7 +82,7 @@ async def test_every_copy_of_a_file_is_known_with_its_place_and_hashes() -> None
             (first, ("a",), "/home/me/music/a"),
             (second, ("in", "b"), "/home/me/music/in/b"),
         ]
-        assert all(kept == hashes() and copy.stamp == STAMP for copy, kept in copies)
+        assert all(kept.hashes == hashes() and copy.stamp == STAMP for copy, kept in copies)
         assert await library.read(held_among, [hashes().file_id, FileId(bytes(32))]) == {hashes().file_id}
         on_disk = await library.read(find_on_disk, second)
         assert on_disk is not None and (on_disk.share, on_disk.root) == (share.id, "/home/me/music")

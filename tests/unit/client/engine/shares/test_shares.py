@@ -29,6 +29,7 @@ from p2pshare.identity import NodeId
 from p2pshare.wire.fields import Folder, Tags
 from tests.fake_index import FakeIndex
 from tests.media_samples import flac
+from tests.reading import read
 from tests.shared_tree import make_tree, open_library, rewrite
 
 SERVER = NodeId(b"s" * 32)
@@ -146,7 +147,7 @@ async def test_a_hashed_file_is_held_and_read(library: Database, tmp_path: Path)
     file = hashes_of(b"in/a.txt").file_id
     held = await shares.hold(file)
     assert held is not None and (held.name, held.file) == ("a.txt", file)
-    assert await held.read(3, 5) == b"a.txt"
+    assert await read(held, 3, 5) == b"a.txt"
     await held.aclose()
     assert await shares.hold(FileId(bytes(32))) is None
     assert await shares.held_among([file, FileId(bytes(32))]) == {file}
@@ -230,7 +231,7 @@ async def test_a_finished_download_is_adopted_without_reading_it(library: Databa
     offer = await shares.adopt(str(root / "album" / "song"), hashes)
     held = await shares.hold(hashes.file_id)
     assert held is not None and offer is not None
-    assert await held.read(0, 10) == b"album/song"
+    assert await read(held, 0, 10) == b"album/song"
     await held.aclose()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from client.engine.beneath import Stamp
 from client.engine.offload import Inline
 from client.engine.shares import scan, stocktaking
 from client.engine.shares.inventory import Share, Standing, shares
@@ -212,6 +213,35 @@ async def test_a_download_that_is_not_what_it_should_be_is_not_adopted(stand: St
     for name in ("gone", "link", "other length"):
         with pytest.raises(LocalTrouble):
             await stand.stock.adopt(str(root / name), hashes_of(root / "a"))
+
+
+async def test_many_downloads_are_adopted_at_once_and_hearing_of_them_is_no_news(
+    stand: Stand, tmp_path: Path
+) -> None:
+    root = make_tree(tmp_path / "music", "a")
+    share = await stand.share(root)
+    elsewhere = make_tree(tmp_path / "elsewhere", "b")
+    make_tree(root, "in/new", "in/deep/new", ".hidden")
+    before = await stand.standing()
+    (tmp_path / "link").symlink_to(root)
+    paths = [tmp_path / "link" / name for name in ("in/new", "in/deep/new", ".hidden", "a")]
+    paths.append(elsewhere / "b")
+    files = [(str(path), Stamp.of(path.stat()), hashes_of(path)) for path in paths]
+    adopted = await stand.stock.adopt_all(files)
+    assert adopted == {str(paths[0]), str(paths[1]), str(paths[3])}  # what was known before, too
+    assert await stand.paths() == {"music/a", "music/in/new", "music/in/deep/new"}
+    after = await stand.standing()
+    assert (after.files, after.hashed) == (before.files + 2, 3)
+    assert after.bytes == before.bytes + sum(
+        (root / name).stat().st_size for name in ("in/new", "in/deep/new")
+    )
+    stand.told()
+    await stand.stock.look(share)
+    assert stand.told() == 0
+    ours = [str(root / "in" / "new"), str(root / "in"), str(root / "in" / "deep")]
+    ours.append(str(root / "in" / f"#{(root / 'in' / 'new').stat().st_ino}"))  # while it had no name
+    assert stand.stock.heard_of([*ours, str(root / "other")]) == {str(root / "other")}
+    assert stand.stock.heard_of(ours) == set(ours)  # but the next change is somebody else's
 
 
 async def test_a_download_that_finishes_during_a_look_is_not_lost(
