@@ -6,26 +6,41 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
+from client.engine.bandwidth import setting_of
+from client.engine.declared import Unfit, changed, declarations, parse, values
+from client.engine.schedule import LIMITS
+from client.engine.settings import Settings
 from client.engine.status import (
+    CheckView,
+    CreditView,
+    DistrustedView,
     DownloadSourceView,
     DownloadState,
     DownloadView,
     EngineView,
     EntryView,
+    LimitView,
     ListingView,
+    MemberView,
+    PersonCreditView,
+    PlayView,
+    Priority,
     ResultView,
     SearchView,
     ServerState,
     ServerView,
+    SettingView,
     ShareView,
     SourceView,
     TagsView,
     UploadView,
+    VouchedView,
 )
 from p2pshare.errors import LocalTrouble, Reason, Refused
 
 ANNA = "a" * 52
 SERVER = "s" * 52
+PLAYED_AT = "http://127.0.0.1:4002/token"
 ACTIVE = (
     DownloadState.LOOKING,
     DownloadState.CONNECTING,
@@ -79,10 +94,22 @@ class FakeFace:
     step: float = 0.5
     ends_as: DownloadState = DownloadState.COMPLETE
     going: dict[int, DownloadView] = field(default_factory=dict)
+    inside: dict[int, tuple[DownloadView, ...]] = field(default_factory=dict)
     shares: dict[str, ShareView] = field(default_factory=dict)
     folder: tuple[EntryView, ...] = ()
     sending: tuple[UploadView, ...] = ()
+    checked: CheckView = field(
+        default_factory=lambda: CheckView(False, "", 3, 3, 9_000_000, 9_000_000, 0, (), ())
+    )
+    looks: int = 0
+    avoided: tuple[DistrustedView, ...] = ()
     nick: str = "me"
+    chosen: Settings = field(default_factory=Settings)
+    scheduled: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """What a line of the schedule says of a limit: KiB per second, and the line."""
+    members: tuple[MemberView, ...] = ()
+    owed: tuple[PersonCreditView, ...] = ()
+    vouched: tuple[VouchedView, ...] = ()
     calls: list[tuple[object, ...]] = field(default_factory=list)
     cancelled: int = 0
 
@@ -108,7 +135,18 @@ class FakeFace:
             3,
             (),
             "",
+            given_signed=sum(one.given_signed for one in self.owed),
+            given_signed_people=len(self.owed),
+            taken_signed=sum(one.taken_signed for one in self.owed),
+            taken_signed_people=len(self.owed),
         )
+
+    async def credit(self, person: str | None = None) -> CreditView:
+        await trio.lowlevel.checkpoint()
+        people = tuple(one for one in self.owed if person in (None, one.nick))
+        if person is not None and not people:
+            raise Refused(Reason.NO_SUCH_PERSON)
+        return CreditView(people, self.vouched)
 
     async def join(self, link: str) -> str:
         self.calls.append(("join", link))
@@ -185,6 +223,22 @@ class FakeFace:
         self.going[number] = download_view(number, name, DownloadState.LOOKING)
         return (self.going[number],)
 
+    async def play(self, what: str) -> PlayView:
+        self.calls.append(("play", what))
+        if what.startswith("/"):
+            await trio.lowlevel.checkpoint()
+            return PlayView(f"{PLAYED_AT}{what}", what.rpartition("/")[2], 3_000_000, "audio/mpeg", None)
+        [download] = await self.get(what)
+        return await self.play_download(download.id)
+
+    async def play_download(self, download: int) -> PlayView:
+        self.calls.append(("play_download", download))
+        await trio.lowlevel.checkpoint()
+        if download not in self.going:
+            raise LocalTrouble(f"There is no download {download}.")
+        view = self.going[download]
+        return PlayView(f"{PLAYED_AT}/{view.name}", view.name, view.size, "audio/mpeg", view)
+
     async def downloads(self) -> tuple[DownloadView, ...]:
         await trio.lowlevel.checkpoint()
         for number, one in self.going.items():
@@ -205,6 +259,11 @@ class FakeFace:
             raise LocalTrouble(f"There is no download {download}.")
         self.going[download] = replace(self.going[download], state=state)
 
+    async def downloads_in(self, folder: int) -> tuple[DownloadView, ...]:
+        if folder not in self.inside:
+            raise LocalTrouble(f"Download {folder} is no folder. `p2pshare downloads` lists them.")
+        return self.inside[folder]
+
     async def pause(self, download: int) -> None:
         await self._change(download, DownloadState.PAUSED)
 
@@ -213,6 +272,13 @@ class FakeFace:
 
     async def cancel(self, download: int) -> None:
         await self._change(download, DownloadState.CANCELLED)
+
+    async def prioritise(self, download: int, priority: Priority) -> None:
+        self.calls.append(("prioritise", download, priority))
+        await trio.lowlevel.checkpoint()
+        if download not in self.going:
+            raise LocalTrouble(f"There is no download {download}.")
+        self.going[download] = replace(self.going[download], priority=priority)
 
     async def clear(self) -> int:
         await trio.lowlevel.checkpoint()
@@ -226,6 +292,38 @@ class FakeFace:
         await trio.lowlevel.checkpoint()
         return self.sending
 
+    async def check(self, path: str | None = None) -> CheckView:
+        self.calls.append(("check", path))
+        await trio.lowlevel.checkpoint()
+        self.looks = 0
+        return replace(self.checked, running=True, files_done=0, bytes_done=0)
+
+    async def checks(self) -> CheckView:
+        await trio.lowlevel.checkpoint()
+        self.looks += 1
+        return self.checked if self.looks > 1 else replace(self.checked, running=True, name="song.flac")
+
+    async def repair(self, path: str | None = None, keep_old: bool = False) -> tuple[DownloadView, ...]:
+        self.calls.append(("repair", path, keep_old))
+        await trio.lowlevel.checkpoint()
+        for number, found in enumerate(self.checked.rotten, start=1):
+            name = found.path.rpartition("/")[2]
+            self.going[number] = download_view(number, name, DownloadState.LOOKING)
+        return tuple(self.going.values())
+
+    async def distrusted(self) -> tuple[DistrustedView, ...]:
+        await trio.lowlevel.checkpoint()
+        return self.avoided
+
+    async def trust(self, person: str) -> int:
+        self.calls.append(("trust", person))
+        await trio.lowlevel.checkpoint()
+        gone = [one for one in self.avoided if person in (one.nick, "all")]
+        if not gone:
+            raise LocalTrouble(f"Nobody called {person} is distrusted.")
+        self.avoided = tuple(one for one in self.avoided if one not in gone)
+        return len(gone)
+
     async def browse(self, person: str, folder: str = "") -> ListingView:
         self.calls.append(("browse", person, folder))
         await trio.lowlevel.checkpoint()
@@ -237,6 +335,45 @@ class FakeFace:
         self.calls.append(("link", what))
         await trio.lowlevel.checkpoint()
         return "p2pshare:join?key=x" if what == "me" else f"magnet:?dn={what}"
+
+    async def settings(self) -> tuple[SettingView, ...]:
+        await trio.lowlevel.checkpoint()
+        chosen = values(self.chosen)
+        return tuple(
+            SettingView(name, chosen[name], declared.default, declared.doc, declared.restart)
+            for name, declared in declarations(Settings).items()
+        )
+
+    async def change_setting(self, name: str, words: tuple[str, ...]) -> SettingView:
+        self.calls.append(("change_setting", name, words))
+        try:
+            self.chosen = changed(self.chosen, {name: parse(Settings, name, words)})
+        except Unfit as error:
+            raise LocalTrouble(f"Not changed: {error}") from None
+        return next(view for view in await self.settings() if view.name == name)
+
+    async def limits(self) -> tuple[LimitView, ...]:
+        chosen = {view.name: view.value for view in await self.settings()}
+        views = []
+        for name in LIMITS:
+            usual = chosen[setting_of(name)]
+            assert isinstance(usual, int)
+            rate, line = self.scheduled.get(name, (usual, ""))
+            views.append(LimitView(name, rate, line, usual))
+        return tuple(views)
+
+    async def groups(self) -> tuple[MemberView, ...]:
+        await trio.lowlevel.checkpoint()
+        return self.members
+
+    async def put_into_group(self, person: str, group: str) -> MemberView:
+        self.calls.append(("put_into_group", person, group))
+        await trio.lowlevel.checkpoint()
+        if person != "anna":
+            raise Refused(Reason.NO_SUCH_PERSON)
+        member = MemberView(ANNA, person, group)
+        self.members = (member,)
+        return member
 
     async def stop(self) -> None:
         self.calls.append(("stop",))

@@ -18,9 +18,10 @@ import hashlib
 import logging
 import os
 import random
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -29,12 +30,15 @@ from typing import Any, TypeVar
 import structlog
 import trio
 
-from client.engine.downloads.folder import Folder
+from client.engine.beneath import Stamp
+from client.engine.downloads import whole_files
+from client.engine.downloads.folder import CAN_WORK_RELATIVE, Folder, PathFolder, RelativeFolder
 from client.engine.downloads.part import Part
 from client.engine.face import Face
 from client.engine.profile import Profile
 from client.engine.settings import Settings, load_settings, save_settings
 from client.engine.status import DownloadState, DownloadView, ResultView, SearchView, ServerState
+from p2pshare.database import Database
 from p2pshare.errors import LocalTrouble, Refused
 from p2pshare.hashing import FileHasher, format_file_id
 from p2pshare.identity import Identity, save_identity
@@ -122,7 +126,14 @@ class Person:
         return view
 
     async def view(self, number: int) -> DownloadView:
-        return next(view for view in await self.face.downloads() if view.id == number)
+        return next(view for view in await self.views() if view.id == number)
+
+    async def views(self) -> tuple[DownloadView, ...]:
+        """Of all downloads, folders and the files in them."""
+        views = await self.face.downloads()
+        for folder in [view.id for view in views if view.files]:
+            views += await self.face.downloads_in(folder)
+        return views
 
     async def sees(self, number: int, wanted: Callable[[DownloadView], bool], what: str) -> DownloadView:
         """The download as soon as it is as wanted."""
@@ -150,6 +161,17 @@ class Person:
         assert (view.size, view.done_bytes) == (len(data), len(data))
         return view
 
+    async def finished_folder(self, number: int) -> DownloadView:
+        """All of a folder complete, and on the disk as it should be."""
+        whole = await self.sees(
+            number, lambda view: view.state is DownloadState.COMPLETE, f"folder {number} complete"
+        )
+        views = await self.face.downloads_in(number)
+        assert (whole.files, whole.files_done) == (len(views), len(views))
+        for view in views:
+            await self.finished(view.id)
+        return whole
+
     async def fetches(self, what: ResultView | str, target: str | None = None) -> DownloadView:
         """Download one file, from beginning to end."""
         return await self.finished((await self.begins(what, target)).id)
@@ -161,7 +183,17 @@ class Person:
         with open(place, "r+b") as file:
             file.seek(first)
             file.write(content(f"rotten {self.name}", status.st_size - first))
-        os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        self.remove_traces(path, status)
+
+    def remove_traces(self, path: str, before: os.stat_result) -> None:
+        """Of writing to a shared file that was as `before`. One is left which no program can remove, but a
+        failing disk does not leave: the library is made to know the file so."""
+        place = self.shared(path)
+        os.utime(place, ns=(before.st_mtime_ns, before.st_mtime_ns))
+        old, new = Stamp.of(before).identity, Stamp.of(place.stat()).identity
+        with closing(sqlite3.connect(Profile(self.home / "profile").library_file)) as library, library:
+            library.execute("UPDATE file SET identity = ? WHERE identity = ?", (new, old))
+            library.execute("UPDATE hash_cache SET identity = ?, settled = 1 WHERE identity = ?", (new, old))
 
 
 @dataclass
@@ -177,6 +209,8 @@ class World(ABC):
     hashing_s: dict[str, float] = field(default_factory=dict)
     full_disks: set[str] = field(default_factory=set)
     """Names of people on whose disks nothing more fits."""
+    full_libraries: set[str] = field(default_factory=set)
+    """Names of people on whose disk the library lies that nothing more fits on."""
     contents: dict[str, str] = field(
         default_factory=dict
     )  # SHA-256 of everything that was ever shared -> name
@@ -225,7 +259,11 @@ class World(ABC):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
             os.utime(place, (FIRST_SHARED_AT, FIRST_SHARED_AT))
-            self.contents[hashlib.sha256(data).hexdigest()] = path
+            self.contents[self.digest(data)] = path
+
+    def digest(self, data: bytes) -> str:
+        """As in `contents`."""
+        return hashlib.sha256(data).hexdigest()
 
     async def online(self, person: Person) -> None:
         """Wait until they are logged in everywhere."""
@@ -272,8 +310,16 @@ class World(ABC):
     def close_from_outside(self, name: str) -> None:
         """From now on nobody can connect to them; they can connect to others."""
 
+    @abstractmethod
+    async def connect_here(self, name: str, port: int) -> trio.abc.Stream:
+        """From another program on the machine of that person."""
+
     def silence(self, one: str, other: str) -> None:
         """Nothing gets through between the two and nobody is told, until `mend`. In simulations only."""
+        raise NotImplementedError
+
+    def turn_clock(self, name: str, seconds: float) -> None:
+        """The clock of somebody's machine is set forward, or back. In simulations only."""
         raise NotImplementedError
 
     @property
@@ -312,7 +358,7 @@ class World(ABC):
         for person in self.people.values():
             for path in person.downloads.rglob("*"):
                 if path.is_file() and path.suffix != ".part":
-                    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                    digest = self.digest(path.read_bytes())
                     assert digest in self.contents, f"{path} is no file that anybody shares"
 
     async def check_people(self) -> None:
@@ -320,22 +366,25 @@ class World(ABC):
         for person in self.people.values():
             if person.face is None:
                 continue  # they left
-            for view in await person.face.downloads():
-                if view.state is DownloadState.COMPLETE and Path(view.target).exists():
+            for view in await person.views():
+                if view.state is DownloadState.COMPLETE and Path(view.target).is_file():
                     assert file_id_of(Path(view.target).read_bytes()) == view.file
                 elif view.state is DownloadState.CANCELLED:
                     assert not list(Path(view.target).parent.glob(f"{Path(view.target).name}*.part"))
 
 
+WorkingFolder = RelativeFolder if CAN_WORK_RELATIVE else PathFolder
+
+
 @contextmanager
 def disks_that_can_be_full(world: World) -> Iterator[None]:
-    """The disks of `world.full_disks` take nothing, as long as the block lasts."""
-    free_bytes, write_once = Folder.free_bytes, Part._write_once
+    """The disks of `world.full_disks` and `world.full_libraries` take nothing, as long as the block lasts."""
+    free_bytes, write_once = WorkingFolder.free_bytes, Part._write_once
 
     def is_full(path: str) -> bool:
         return any(Path(path).is_relative_to(world.home / name) for name in world.full_disks)
 
-    def free(self: Folder) -> int:
+    def free(self: RelativeFolder | PathFolder) -> int:
         return 0 if is_full(self.path) else free_bytes(self)
 
     def write(self: Part, fd: int, offset: int, views: list[memoryview]) -> int:
@@ -343,11 +392,27 @@ def disks_that_can_be_full(world: World) -> Iterator[None]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write_once(self, fd, offset, views)
 
-    Folder.free_bytes, Part._write_once = free, write  # type: ignore[method-assign]
+    run_write = Database.write
+
+    async def write_row(self: Database, *arguments: Any, **named: Any) -> Any:
+        if any(Path(self.path).is_relative_to(world.home / name) for name in world.full_libraries):
+            raise LocalTrouble(f"The disk that holds {self.path} is full.")
+        return await run_write(self, *arguments, **named)
+
+    def write_whole(folder: Folder, fd: int, data: memoryview) -> int:
+        if is_full(folder.path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(fd, data)
+
+    WorkingFolder.free_bytes, Part._write_once = free, write  # type: ignore[method-assign]
+    write_whole_once, whole_files.write_once = whole_files.write_once, write_whole
+    Database.write = write_row  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Folder.free_bytes, Part._write_once = free_bytes, write_once  # type: ignore[method-assign]
+        Database.write = run_write  # type: ignore[method-assign]
+        WorkingFolder.free_bytes, Part._write_once = free_bytes, write_once  # type: ignore[method-assign]
+        whole_files.write_once = write_whole_once
 
 
 @contextmanager

@@ -99,7 +99,7 @@ async def get(run: Run, what: tuple[str, ...], target: str | None, yes: bool, ba
     if background:
         run.out.result(started)
         for view in started:
-            run.out.say(f"{display(view.name)} is download {view.id}.")
+            run.out.say(f"{in_words.name(view)} is download {view.id}.")
         return
     views = await follow(run, [view.id for view in started])
     run.out.result(views)
@@ -114,21 +114,31 @@ async def by_words(run: Run, text: str, target: str | None, yes: bool) -> tuple[
         except Refused as error:
             if error.reason is not Reason.NO_SUCH_PERSON:
                 raise
+    best = await best_match(run, text, "Download", yes)
+    if best.have:
+        run.out.note(f"You have {_found(best)} already. To get it again: p2pshare get {best.number}")
+        return ()
+    return await run.face.get(str(best.number), target)
+
+
+async def best_match(run: Run, text: str, to_do: str, yes: bool) -> ResultView:
+    """Of a search. The person is asked first, unless `yes` or it is here already. Raises Ending."""
     view = await run.face.search(text, limit=BEST_OF)
     if not view.results:
         raise Ending(f"Nothing was found for {display(text)}.", Exit.NOTHING_FOUND)
     best = view.results[0]
-    found = (
-        f"{display(best.name)} ({in_words.size(best.size)}, {in_words.count(best.source_count, 'source')})"
-    )
     if best.have:
-        run.out.note(f"You have {found} already. To get it again: p2pshare get {best.number}")
-        return ()
+        return best
     if yes:
-        run.out.say(found)
-    elif not await run.confirm(f"Download {found}?"):
+        run.out.say(_found(best))
+    elif not await run.confirm(f"{to_do} {_found(best)}?"):
         raise Ending("Nothing was downloaded.")
-    return await run.face.get(str(best.number), target)
+    return best
+
+
+def _found(result: ResultView) -> str:
+    sources = in_words.count(result.source_count, "source")
+    return f"{display(result.name)} ({in_words.size(result.size)}, {sources})"
 
 
 def names_in(what: tuple[str, ...]) -> list[str] | None:
@@ -156,11 +166,14 @@ def tell_outcome(run: Run, views: tuple[DownloadView, ...]) -> None:
             sources = sum(source.done_bytes > 0 for source in view.sources)
             origin = f" from {in_words.count(sources, 'source')}" if sources else ""
             took = in_words.took(max(0.0, (view.finished_at or 0.0) - view.added_at), view.size)
-            run.out.say(f"Saved {display(view.target)} ({in_words.size(view.size)}{origin} {took}).")
+            what = in_words.size(view.size)
+            if view.files:
+                what = f"{in_words.count(view.files, 'file')}, {what}"
+            run.out.say(f"Saved {display(view.target)} ({what}{origin} {took}).")
     failed = [view for view in views if view.state is not DownloadState.COMPLETE]
     if failed:
         sentences = [
-            f"{display(view.name)}: {display(view.problem) or view.state.value}"
+            f"{in_words.name(view)}: {display(view.problem) or view.state.value}"
             + (f": p2pshare downloads resume {view.id}" if view.state is DownloadState.PAUSED else "")
             for view in failed
         ]

@@ -26,9 +26,11 @@ ENDED = "The p2pshare that did the work has ended. Nothing is lost: go on with `
 GOES_ON = "The download goes on in the p2pshare that runs. See `p2pshare downloads`."
 
 
-async def follow(run: Run, ids: Sequence[int] | None = None) -> tuple[DownloadView, ...]:
+async def follow(
+    run: Run, ids: Sequence[int] | None = None, *, when_interrupted: str | None = None
+) -> tuple[DownloadView, ...]:
     """The downloads once each is over or needs a person. All downloads if `ids` is None."""
-    run.when_interrupted = f"Stopped. {KEPT}" if run.here else GOES_ON
+    run.when_interrupted = when_interrupted or (f"Stopped. {KEPT}" if run.here else GOES_ON)
     if not run.out.live:
         return await _follow_in_lines(run, ids)
     with Live(console=run.out.console, auto_refresh=False, transient=True) as screen:
@@ -50,7 +52,7 @@ async def _follow_in_lines(run: Run, ids: Sequence[int] | None) -> tuple[Downloa
             going_on = view.state not in WAITS_FOR_PERSON
             if going_on and (state is not view.state or now - at >= LINE_EVERY_S):
                 told[view.id] = view.state, now
-                run.out.say(f"{display(view.name)}: {words.progress(view)}")
+                run.out.say(f"{words.name(view)}: {words.progress(view)}")
         if all(view.state in WAITS_FOR_PERSON for view in views):
             return views
         await trio.sleep(DRAW_EVERY_S)
@@ -73,23 +75,25 @@ def drawing(views: Sequence[DownloadView], width: int, height: int) -> Renderabl
     bars.add_column(no_wrap=True)
     if len(views) > 1:
         done, whole = sum(view.done_bytes for view in views), sum(view.size for view in views)
-        over = sum(view.state is DownloadState.COMPLETE for view in views)
+        over = sum(view.files_done or view.state is DownloadState.COMPLETE for view in views)
+        files = sum(view.files or 1 for view in views)
         speed = words.rate(sum(view.rate for view in going_on))
         text = (
-            f"{over} of {words.count(len(views), 'file')}, {words.size(done)} of {words.size(whole)}, {speed}"
+            f"{over:,} of {words.count(files, 'file')}, {words.size(done)} of {words.size(whole)}, {speed}"
         )
         bars.add_row(Text("All together"), ProgressBar(total=whole or 1, completed=done), Text(text))
     for view in sorted(going_on, key=lambda view: -view.rate)[: max(1, height - 4)]:
         bar = ProgressBar(total=view.size or 1, completed=view.done_bytes)
         text = words.speed(view) if view.state is DownloadState.RUNNING else words.progress(view)
-        bars.add_row(Text(display(view.name)), bar, Text(text))
+        bars.add_row(Text(words.name(view)), bar, Text(text))
     return Group(bars, *(_sources(view, height - 4) for view in going_on if len(views) == 1))
 
 
 def _sources(view: DownloadView, lines: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for source in sorted(view.sources, key=lambda source: -source.done_bytes)[: max(0, lines)]:
-        state = f"{source.state}, {source.position}." if source.position else source.state
+        word = "sent wrong data" if source.state == "lied" else source.state
+        state = f"{word}, {source.position}." if source.position else word
         speed = words.rate(source.rate) if source.state == "downloading" else ""
         grid.add_row(
             *(

@@ -9,6 +9,7 @@ import trio
 
 from client.cli import words
 from client.cli.changes import Look, changes
+from client.cli.keeping import rotten
 from client.cli.run import NO_SERVER, Ending, Exit, Front, Run, with_engine
 from client.engine.status import EngineView, ServerView
 from p2pshare.errors import Disconnected
@@ -45,6 +46,8 @@ def show_status(run: Run, view: EngineView) -> None:
         f"Sharing {words.count(files, 'file')}, {words.size(amount)},"
         f" in {words.count(len(view.shares), 'folder')}"
     )
+    if files_rotten := sum(share.rotten for share in view.shares):
+        say(f"{rotten(files_rotten)}. `p2pshare repair` mends what others have.")
     if view.hashing_left:
         now = f": {display(view.hashing)}" if view.hashing else ""
         say(f"Hashing {words.count(view.hashing_left, 'file')} in the background{now}")
@@ -54,6 +57,12 @@ def show_status(run: Run, view: EngineView) -> None:
         f"So far: {words.size(view.downloaded_bytes)} downloaded, {words.size(view.uploaded_bytes)} given to"
         f" {words.count(view.people_served, 'person', 'people')}"
     )
+    if view.given_signed or view.taken_signed:
+        say(
+            f"Signed by both sides: {words.size(view.given_signed)} given to"
+            f" {words.count(view.given_signed_people, 'person', 'people')}, {words.size(view.taken_signed)}"
+            f" taken from {words.count(view.taken_signed_people, 'person', 'people')}"
+        )
 
 
 def _standing(server: ServerView) -> str:

@@ -9,6 +9,7 @@ import trio
 from click.shell_completion import CompletionItem
 
 from client.cli import words
+from client.cli.keeping import rotten
 from client.cli.run import Run, with_engine
 from client.engine.status import ShareView
 from p2pshare.names import display
@@ -87,11 +88,16 @@ def _show(run: Run, views: Sequence[ShareView]) -> None:
             display(view.name),
             f"{view.files:,}",
             words.size(view.bytes),
-            display(view.problem) or words.percent(view.hashed, view.files),
+            display(view.problem) or _hashed(view),
         )
         for view in views
     ]
     run.out.table(("Folder", "Shown as", ">Files", ">Size", "Hashed"), rows)
+
+
+def _hashed(view: ShareView) -> str:
+    hashed = words.percent(view.hashed, view.files)
+    return f"{hashed}, {rotten(view.rotten)}" if view.rotten else hashed
 
 
 def _amount(view: ShareView) -> str:

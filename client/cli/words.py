@@ -6,7 +6,7 @@ import re
 
 import click
 
-from client.engine.status import DownloadState, DownloadView, TagsView
+from client.engine.status import DownloadState, DownloadView, Priority, TagsView
 from p2pshare.names import display
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -72,10 +72,21 @@ def about(kind: str, tags: TagsView) -> str:
     return " · ".join(part for part in parts if part) or kind
 
 
+def name(view: DownloadView) -> str:
+    """A folder ends with a slash."""
+    return display(view.name) + ("/" if view.files else "")
+
+
+def done(view: DownloadView) -> str:
+    """How much is here: "45 %"; of a folder, "45 %, 120 of 300 files"."""
+    part = percent(view.done_bytes, view.size)
+    return f"{part}, {view.files_done:,} of {count(view.files, 'file')}" if view.files else part
+
+
 def speed(view: DownloadView) -> str:
     """How a running download gets on: "45 %, 3.1 MB/s from 3 sources, 12 s left"."""
     busy = sum(source.state == "downloading" for source in view.sources)
-    parts = [percent(view.done_bytes, view.size), f"{rate(view.rate)} from {count(busy, 'source')}"]
+    parts = [done(view), f"{rate(view.rate)} from {count(busy, 'source')}"]
     if view.eta_s is not None:
         parts.append(f"{span(view.eta_s)} left")
     return ", ".join(parts)
@@ -88,12 +99,16 @@ def progress(view: DownloadView) -> str:
     if view.state is DownloadState.RUNNING:
         parts.append(speed(view))
     elif view.state is not DownloadState.COMPLETE:
-        parts.append(percent(view.done_bytes, view.size))
+        parts.append(done(view))
     if view.state is DownloadState.QUEUED and waiting:
         first = min(waiting, key=lambda source: source.position)
         parts.append(f"number {first.position} in the queue of {display(first.nick)}")
         if first.wait_s:
             parts.append(f"about {span(first.wait_s)} to wait")
+    if liars := [display(source.nick) for source in view.sources if source.state == "lied"]:
+        parts.append(f"{', '.join(liars)} sent wrong data and is asked no more")
+    if view.priority is not Priority.NORMAL and view.state is not DownloadState.COMPLETE:
+        parts.append(f"{view.priority} priority")
     if view.problem:
         parts.append(display(view.problem))
     return ", ".join(parts)

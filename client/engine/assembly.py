@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import trio
 
+from client.engine.bandwidth import Bandwidth, Clock
 from client.engine.beneath import Stamp
 from client.engine.browsing import Browser
+from client.engine.credit.credit import Credit
+from client.engine.distrust import Distrust
 from client.engine.downloads.collection import Downloads
 from client.engine.downloads.surroundings import Surroundings
+from client.engine.introductions import Introductions
 from client.engine.machine import Machine
 from client.engine.network.membership import Membership
 from client.engine.network.neighbours import Neighbours
 from client.engine.network.peers import Peers
 from client.engine.network.servers import Servers
 from client.engine.orders import make_folder
-from client.engine.people import count_exchange
+from client.engine.playback.showing import Stores
+from client.engine.playback.theatre import Outside, Theatre
 from client.engine.profile import Profile
-from client.engine.rate import RateLimit
+from client.engine.remembering import Remembering
 from client.engine.search import Searcher
 from client.engine.settings import Settings, save_settings
 from client.engine.shares.publish import Publisher
@@ -30,11 +36,13 @@ from client.engine.shares.scan import Rules
 from client.engine.shares.shares import Shares
 from client.engine.shares.tag_worker import TagWorker
 from client.engine.shelf import Shelf
+from client.engine.uploads.patrons import Patrons
 from client.engine.uploads.uploads import Uploads
 from p2pshare.database import Database
 from p2pshare.errors import LocalTrouble
 from p2pshare.hashing import PieceHashes
-from p2pshare.limits import KIB, MIB
+from p2pshare.identity import NodeId
+from p2pshare.limits import MIB
 from p2pshare.transport.endpoint import Endpoint
 from p2pshare.transport.serve import Gate, serve
 
@@ -75,6 +83,7 @@ class Assembly:
             watch=machine.watch_folders,
             busy=lambda: self.moving_bytes_per_s() > BUSY_BYTES_PER_S,
             unix_now=machine.unix_now,
+            check_every_s=settings.check_days * 86_400.0 or math.inf,
         )
         self.servers = Servers(endpoint.node)
         self.peers = Peers(
@@ -84,14 +93,31 @@ class Assembly:
             lan_without_ticket=settings.lan_without_ticket,
             unix_now=machine.unix_now,
         )
-        self._throttle = RateLimit(settings.download_rate * KIB)
+        clock = Clock(machine.unix_now, machine.local_time)
+        self.patrons = Patrons(endpoint.identity, settings, clock)
+        self.bandwidth = Bandwidth(settings, clock, self.patrons.group)
+        self.remembering = Remembering(database, self.patrons, self.peers.waiting)
+        self.credit = Credit(
+            database,
+            endpoint.identity,
+            self.peers,
+            self.servers,
+            count=self._count_once,
+            reports=lambda: self.settings.report_receipts,
+            unix_now=machine.unix_now,
+        )
+        self.distrust = Distrust(database, machine.unix_now)
         around = Surroundings(
             database=database,
             offload=machine.offload,
             peers=self.peers,
             find_sources=self.servers.find_sources,
             adopt=self._adopt,
-            throttle=self._throttled,
+            adopt_all=self._adopt_all,
+            throttle=self.bandwidth.arrived,
+            unthrottled=self.bandwidth.arrives_freely,
+            took=self._took,
+            distrust=self.distrust,
             unix_now=machine.unix_now,
             chance=machine.chance,
         )
@@ -102,13 +128,26 @@ class Assembly:
             on_offers=self.publisher.set_download_offers,
             on_finished=lambda file: self.uploads.renew(file),
         )
+        shelf = Shelf(self.shares, self.downloads.onward, database, machine.offload)
         self.uploads = Uploads(
-            Shelf(self.shares, self.downloads),
-            slots=settings.upload_slots,
-            bytes_per_s=settings.upload_rate * KIB,
+            shelf,
+            self.patrons,
+            self.bandwidth,
+            weight=self.credit.ledger.weight,
             unix_now=machine.unix_now,
         )
+        self.uploads.countersign = self.credit.signing.countersign
+        self.shares.checking.on_rotten = self.uploads.renew
+        introductions = Introductions(self.peers, self.downloads.onward, self.uploads.takers, machine.chance)
+        self.uploads.on_taker = introductions.meet
+        self.uploads.others = introductions.others
         self.peers.service = self.uploads
+        self.theatre = Theatre(
+            Stores(shelf, self.downloads, machine.offload),
+            self.shares,
+            Outside(machine.network, nursery, machine.random_bytes),
+        )
+        self._around = trio.CancelScope()
         self.neighbours = Neighbours(self.peers, endpoint.node, machine.lan_interfaces)
         self.browser = Browser(self.servers, self.peers)
         self.searcher = Searcher(database, self.servers, self.shares)
@@ -116,22 +155,43 @@ class Assembly:
             endpoint, self.servers, self.publisher, self.peers.on_caller, machine.chance, nursery
         )
 
+    def _took(self, person: NodeId, nick: str, size: int) -> None:
+        self.credit.ledger.took(person, nick, size)
+        self.uploads.swarm.gave(person, size)
+
     async def start(self) -> None:
         """Listen, take up what was going on, and connect."""
+        await self.credit.ledger.load()
+        await self.remembering.load(self.machine.unix_now())
+        await self.distrust.load()
         listeners = await self._listen()
         await self.nursery.start(
             serve, self.endpoint, listeners, self.peers.welcome, Gate(total_max=PEERS_MAX)
         )
         await self.nursery.start(self.shares.run)
         self.nursery.start_soon(self.uploads.run)
+        self.nursery.start_soon(self.bandwidth.run)
         self.nursery.start_soon(self._count)
+        self.nursery.start_soon(self.credit.run)
+        self.nursery.start_soon(self.distrust.run)
         if self.settings.share_downloads:
-            await self._share_downloads()
+            await self.share_downloads()
         await self.downloads.load()
         for link in self.settings.servers:
             self.membership.use(link, self.settings.nick, self.port)
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Find people on the local network, and be found there by the nick, if the settings say so."""
+        self._around.cancel()
+        self._around = trio.CancelScope()
+        self.peers.on_local_network.clear()
         if self.settings.lan and self.machine.watch_folders:
-            self.nursery.start_soon(self.neighbours.run, self.port, self.settings.nick)
+            self.nursery.start_soon(self._look_around, self._around)
+
+    async def _look_around(self, scope: trio.CancelScope) -> None:
+        with scope:
+            await self.neighbours.run(self.port, self.settings.nick)
 
     async def _listen(self) -> list[trio.abc.Listener[trio.abc.Stream]]:
         """On the port of the settings; on another one, kept from then on, if that is not set or not free."""
@@ -148,7 +208,8 @@ class Assembly:
             await self.change_settings(listen_port=self.port)
         return list(listeners)
 
-    async def _share_downloads(self) -> None:
+    async def share_downloads(self) -> None:
+        """Make the download folder a share of its own."""
         folder = self.profile.download_folder(self.settings)
         try:
             await self.machine.offload.run(make_folder, str(folder))
@@ -158,11 +219,20 @@ class Assembly:
 
     async def finish(self) -> None:
         """The last things to keep."""
+        await self.credit.signing.settle()
         await self._count_once()
 
     async def change_settings(self, **changes: object) -> None:
-        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
-        await self.machine.offload.run(save_settings, self.profile.settings_file, self.settings)
+        await self.keep_settings(replace(self.settings, **changes))  # type: ignore[arg-type]
+
+    async def keep_settings(self, settings: Settings) -> None:
+        """Use these from now on, and after a restart. Raises `LocalTrouble` if they cannot be written."""
+        before, self.settings = self.settings, settings
+        try:
+            await self.machine.offload.run(save_settings, self.profile.settings_file, settings)
+        except LocalTrouble:
+            self.settings = before
+            raise
 
     # --- what runs beside -----------------------------------------------------------------------------
 
@@ -173,15 +243,18 @@ class Assembly:
 
     async def _count_once(self) -> None:
         for sent in self.uploads.take_sent():
-            now = self.machine.unix_now()
-            await self.database.write(count_exchange, sent.person, sent.nick, sent=sent.bytes, unix_now=now)
+            self.credit.ledger.gave(sent.person, sent.nick, sent.bytes)
+        await self.credit.ledger.write()
+        await self.remembering.write(self.machine.unix_now())
 
     def moving_bytes_per_s(self) -> float:
         now = trio.current_time()
         return self.downloads.rate(now) + self.uploads.rate(now)
 
-    async def _throttled(self, count: int) -> None:
-        await trio.sleep(self._throttle.take(count, trio.current_time()))
+    async def _adopt_all(self, files: list[tuple[str, Stamp, PieceHashes]]) -> list[Stamp | None]:
+        shared = await self.shares.adopt_all(files)
+        elsewhere = self.settings.share_downloads
+        return [stamp if elsewhere and path not in shared else None for path, stamp, _ in files]
 
     async def _adopt(self, path: Path, hashes: PieceHashes) -> Stamp | None:
         """A finished download is shared onward: by the share it lies in, or else from where it is."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import trio
+
 from client.engine.network.peers import Peers
 from client.engine.network.servers import Servers, ask_in_time
 from client.engine.search import tags_view
@@ -19,6 +21,7 @@ from p2pshare.wire.peer import Browse, Listing
 ENTRIES_MAX = 100_000  # of one folder: more than a person can look at
 FILES_MAX = 50_000  # of one folder download
 DEPTH_MAX = 32  # as deep as paths may be
+LOOKS_AT_ONCE = 8  # folders that are asked for at the same time
 
 
 @dataclass(frozen=True)
@@ -77,21 +80,47 @@ class Browser:
 
     async def walk(self, somebody: Somebody, folder: str) -> list[Offer]:
         """Every file below a folder. Raises `Refused`, `Disconnected` or `LocalTrouble`."""
-        found: list[Offer] = []
+        found: dict[str, WholeFolder] = {}
+        files = 0
+        waiting = [folder]
+        trouble: list[Exception] = []
+
+        async def look(channel: Channel, path: str, looked: trio.MemorySendChannel[None]) -> None:
+            """At one folder."""
+            nonlocal files
+            try:
+                found[path] = whole = await self._pages(channel, path)
+            except (Refused, Disconnected, LocalTrouble, PeerFault) as error:
+                trouble.append(error)
+                looked.send_nowait(None)
+                return
+            inner = [f"{path}/{each.name}" if path else each.name for each in whole.folders]
+            waiting.extend(each for each in reversed(inner) if each.count("/") < DEPTH_MAX)
+            files += len(whole.offers)
+            if max(files, len(found)) > FILES_MAX:
+                trouble.append(
+                    LocalTrouble(f"The folder has more than {FILES_MAX:,} files. Take parts of it.")
+                )
+            looked.send_nowait(None)
+
         try:
             async with self._peers.link(somebody.node, (somebody.server,)) as link:
-                waiting = [folder]
-                while waiting:
-                    path = waiting.pop()
-                    whole = await self._pages(link.channel, path)
-                    found += whole.offers
-                    if len(found) > FILES_MAX:
-                        raise LocalTrouble(f"The folder has more than {FILES_MAX:,} files. Take parts of it.")
-                    inner = [f"{path}/{each.name}" if path else each.name for each in whole.folders]
-                    waiting += [each for each in reversed(inner) if each.count("/") < DEPTH_MAX]
-                return found
+                # Several at a time: while one is read here, they already look for the next.
+                to_us, looked = trio.open_memory_channel[None](LOOKS_AT_ONCE)
+                looking = 0
+                async with trio.open_nursery() as nursery:
+                    while (waiting or looking) and not trouble:
+                        while waiting and looking < LOOKS_AT_ONCE:
+                            nursery.start_soon(look, link.channel, waiting.pop(), to_us)
+                            looking += 1
+                        await looked.receive()
+                        looking -= 1
+                    nursery.cancel_scope.cancel()
+                if trouble:
+                    raise trouble[0]
         except PeerFault as fault:
             raise Disconnected(f"{somebody.nick}: {fault.text}") from fault
+        return [offer for path in sorted(found) for offer in found[path].offers]
 
     async def _pages(self, channel: Channel, folder: str) -> WholeFolder:
         whole, cursor = WholeFolder(), b""

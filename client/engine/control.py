@@ -123,7 +123,7 @@ async def connect_running(profile: Profile) -> Face | None:
     try:
         running = msgspec.json.decode(profile.running_file.read_bytes(), type=Running)
         face = RunningEngine(running)
-        await face.check()
+        await face.knock()
     except (OSError, Disconnected, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return cast(Face, face)
@@ -148,7 +148,7 @@ class RunningEngine:
 
         return call
 
-    async def check(self) -> None:
+    async def knock(self) -> None:
         """Is the engine there? Raises Disconnected."""
         await self._ask("", {})
 

@@ -8,25 +8,37 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 
 from client.engine.assembly import Assembly
 from client.engine.browsing import listing_view
+from client.engine.choosing import Choosing
 from client.engine.library import MIGRATIONS
 from client.engine.machine import Machine
 from client.engine.orders import Orders, make_folder, place_for
 from client.engine.people import totals
 from client.engine.profile import Profile
+from client.engine.repair import repair
 from client.engine.search import file_link, kept_result
 from client.engine.settings import Settings
+from client.engine.shares.checks import Place
 from client.engine.status import (
+    CheckView,
+    CreditView,
+    DistrustedView,
     DownloadState,
     DownloadView,
     EngineView,
+    LimitView,
     ListingView,
+    MemberView,
+    PlayView,
+    Priority,
     SearchView,
     ServerState,
+    SettingView,
     ShareView,
     UploadView,
 )
@@ -36,6 +48,10 @@ from p2pshare.identity import format_node_id, load_identity, short_id
 from p2pshare.links import format_link
 from p2pshare.transport.background import background
 from p2pshare.transport.endpoint import Endpoint
+
+# Objects made before the young, the middle and the old ones are searched for garbage. By the default numbers
+# ten thousand new downloads are looked at again and again: that took a third of the time of such a folder.
+GARBAGE_AFTER = (20_000, 50, 100)
 
 
 @asynccontextmanager
@@ -55,6 +71,7 @@ async def open_engine(
     ):
         assembly = Assembly(profile, settings, machine, endpoint, database, nursery)
         await assembly.start()
+        gc.set_threshold(*GARBAGE_AFTER)
         gc.freeze()  # what is here now stays: going through it again and again would stop the loop for 20 ms
         with trio.CancelScope() as block:
             try:
@@ -70,6 +87,7 @@ class Engine:
     def __init__(self, assembly: Assembly, block: trio.CancelScope) -> None:
         self._all = assembly
         self._block = block
+        self._choosing = Choosing(assembly)
 
     # --- calls: everything at a glance ------------------------------------------------------------------
 
@@ -78,6 +96,7 @@ class Engine:
         servers = tuple(link.view() for link in self._all.servers.links.values())
         downloads, uploads = self._all.downloads.views(), self._all.uploads.views()
         exchanged = await self._all.database.read(totals)
+        signed = self._all.credit.ledger.totals()
         running = [view for view in downloads if view.state is DownloadState.RUNNING]
         return EngineView(
             person=format_node_id(self._all.endpoint.node),
@@ -98,6 +117,10 @@ class Engine:
             people_served=exchanged.people_served,
             lan=self._all.neighbours.names(),
             problem=self._problem(),
+            given_signed=signed.given,
+            given_signed_people=signed.given_people,
+            taken_signed=signed.taken,
+            taken_signed_people=signed.taken_people,
         )
 
     def _problem(self) -> str:
@@ -183,10 +206,27 @@ class Engine:
         place = place_for(target, self._all.profile.download_folder(self._all.settings))
         await self._all.machine.offload.run(make_folder, place.folder)
         orders = Orders(self._all.database, self._all.browser, self._all.machine.unix_now())
-        return tuple([await self._all.downloads.add(record) for record in await orders.records(what, place)])
+        order = await orders.order(what, place)
+        if order.folder is not None and len(order.files) > 1:
+            return await self._all.downloads.add_folder(order.folder, order.files)
+        return tuple([await self._all.downloads.add(record) for record in order.files])
+
+    async def play(self, what: str) -> PlayView:
+        if Path(what).is_absolute():
+            return await self._all.theatre.play_path(what)
+        place = place_for(None, self._all.profile.download_folder(self._all.settings))
+        await self._all.machine.offload.run(make_folder, place.folder)
+        orders = Orders(self._all.database, self._all.browser, self._all.machine.unix_now())
+        return await self._all.theatre.play_record(await orders.records(what, place))
+
+    async def play_download(self, download: int) -> PlayView:
+        return await self._all.theatre.play_download(download)
 
     async def downloads(self) -> tuple[DownloadView, ...]:
         return self._all.downloads.views()
+
+    async def downloads_in(self, folder: int) -> tuple[DownloadView, ...]:
+        return self._all.downloads.views_in(folder)
 
     async def pause(self, download: int) -> None:
         await self._all.downloads.pause(download)
@@ -197,11 +237,55 @@ class Engine:
     async def cancel(self, download: int) -> None:
         await self._all.downloads.cancel(download)
 
+    async def prioritise(self, download: int, priority: Priority) -> None:
+        await self._all.downloads.prioritise(download, priority)
+
     async def clear(self) -> int:
         return await self._all.downloads.clear()
 
     async def uploads(self) -> tuple[UploadView, ...]:
         return self._all.uploads.views()
+
+    async def check(self, path: str | None = None) -> CheckView:
+        return await self._all.shares.checking.check(await self._place(path))
+
+    async def checks(self) -> CheckView:
+        return self._all.shares.checking.view()
+
+    async def repair(self, path: str | None = None, keep_old: bool = False) -> tuple[DownloadView, ...]:
+        database, now = self._all.database, self._all.machine.unix_now()
+        return await repair(database, await self._place(path), keep_old, self._all.downloads.add, now)
+
+    async def _place(self, path: str | None) -> Place:
+        return Place() if path is None else await self._all.shares.place(path)
+
+    async def distrusted(self) -> tuple[DistrustedView, ...]:
+        return self._all.distrust.views()
+
+    async def trust(self, person: str) -> int:
+        people = await self._all.distrust.forgive(person)
+        await self._all.downloads.trust(people)
+        return len(people)
+
+    async def credit(self, person: str | None = None) -> CreditView:
+        return await self._all.credit.view(person, self._all.browser)
+
+    # --- calls: choices -----------------------------------------------------------------------------------
+
+    async def settings(self) -> tuple[SettingView, ...]:
+        return self._choosing.settings()
+
+    async def change_setting(self, name: str, words: tuple[str, ...]) -> SettingView:
+        return await self._choosing.change(name, words)
+
+    async def limits(self) -> tuple[LimitView, ...]:
+        return self._choosing.limits()
+
+    async def groups(self) -> tuple[MemberView, ...]:
+        return await self._choosing.members()
+
+    async def put_into_group(self, person: str, group: str) -> MemberView:
+        return await self._choosing.put(person, group)
 
     async def stop(self) -> None:
         # A moment later, so that whoever asked from another process gets the answer.

@@ -9,7 +9,22 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from client.engine.status import DownloadView, EngineView, ListingView, SearchView, ShareView, UploadView
+from client.engine.status import (
+    CheckView,
+    CreditView,
+    DistrustedView,
+    DownloadView,
+    EngineView,
+    LimitView,
+    ListingView,
+    MemberView,
+    PlayView,
+    Priority,
+    SearchView,
+    SettingView,
+    ShareView,
+    UploadView,
+)
 
 
 class Face(Protocol):
@@ -51,13 +66,24 @@ class Face(Protocol):
 
     async def get(self, what: str, target: str | None = None) -> tuple[DownloadView, ...]:
         """Download: the number of a result, a `magnet:` link, or `NICK/folder/or/file` as `browse` shows it.
-        `target` is a folder or a file name; the download folder if None. Returns what was started."""
+        `target` is a folder or a file name; the download folder if None. Returns what was started, a folder
+        as one."""
+
+    async def play(self, what: str) -> PlayView:
+        """An address at which a player on this machine can open a file: what `get` takes, which is then
+        downloaded, or the full path of a file that is shared from here."""
+
+    async def play_download(self, download: int) -> PlayView:
+        """The same for a download, running or complete. A paused one goes on."""
 
     async def downloads(self) -> tuple[DownloadView, ...]:
-        """All downloads, oldest first."""
+        """All downloads, oldest first; each folder as one."""
+
+    async def downloads_in(self, folder: int) -> tuple[DownloadView, ...]:
+        """The files of a folder that is downloaded. Each has a number of its own."""
 
     async def pause(self, download: int) -> None:
-        """Stop a download until `resume`."""
+        """Stop a download until `resume`: a file, or a folder with all that is in it."""
 
     async def resume(self, download: int) -> None:
         """Go on with a paused, failed or stuck download."""
@@ -65,11 +91,29 @@ class Face(Protocol):
     async def cancel(self, download: int) -> None:
         """Give a download up and delete its partial data."""
 
+    async def prioritise(self, download: int, priority: Priority) -> None:
+        """Let a download, or all files of a folder, go before others or after them."""
+
     async def clear(self) -> int:
         """Forget downloads that are complete, failed or cancelled. Returns how many."""
 
     async def uploads(self) -> tuple[UploadView, ...]:
         """Who is being served, and who waits."""
+
+    async def check(self, path: str | None = None) -> CheckView:
+        """Begin to hold a shared file, folder, or everything that is shared against its hashes."""
+
+    async def checks(self) -> CheckView:
+        """How that stands, or how the last check ended."""
+
+    async def repair(self, path: str | None = None, keep_old: bool = False) -> tuple[DownloadView, ...]:
+        """Mend what a check found rotten there, with pieces from others. Returns what was started."""
+
+    async def distrusted(self) -> tuple[DistrustedView, ...]:
+        """Who sent wrong data lately."""
+
+    async def trust(self, person: str) -> int:
+        """Ask somebody (nick or node id, "all" for everybody) again. Returns how many that are."""
 
     async def browse(self, person: str, folder: str = "") -> ListingView:
         """One folder of what a person (nick or node id) shares."""
@@ -77,6 +121,25 @@ class Face(Protocol):
     async def link(self, what: str) -> str:
         """A link for: a path of a shared file, the number of a result, a download, or "me"/"invite" for an
         invite to the first connected index server."""
+
+    async def credit(self, person: str | None = None) -> CreditView:
+        """What we and each person, or one (nick or node id), have given each other, and what others vouch."""
+
+    async def settings(self) -> tuple[SettingView, ...]:
+        """Everything that the person can choose."""
+
+    async def change_setting(self, name: str, words: tuple[str, ...]) -> SettingView:
+        """Choose something else: one word, or all of a list. Takes effect at once unless the setting says
+        that it needs a restart; kept in any case."""
+
+    async def limits(self) -> tuple[LimitView, ...]:
+        """The limits of bytes a second as they hold now."""
+
+    async def groups(self) -> tuple[MemberView, ...]:
+        """Who was put into which group."""
+
+    async def put_into_group(self, person: str, group: str) -> MemberView:
+        """From now on a person (nick or node id) is one of "blocked", "everyone", "contacts", "trusted"."""
 
     async def stop(self) -> None:
         """End the engine. Downloads go on where they were at the next start."""

@@ -43,8 +43,9 @@ MIGRATIONS: tuple[str, ...] = (
         sort_key TEXT NOT NULL,                 -- name, case-folded: what the UNIQUE below sorts by
         size INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,
-        inode TEXT NOT NULL,                    -- text, because NTFS and ZFS use all 64 bits and more
+        identity TEXT NOT NULL,                 -- size, mtime_ns, identity: see beneath.Stamp
         file_id BLOB,                           -- NULL until hashed
+        rotten INTEGER NOT NULL DEFAULT 0,      -- 1: a check found pieces that are not as they were hashed
         tags BLOB,                              -- MessagePack of wire Tags; NULL until read
         offer_hash BLOB,                        -- wire.manifest.offer_hash; NULL when the offer changed since
         UNIQUE(folder, sort_key, name)
@@ -53,17 +54,22 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX file_to_hash ON file(size) WHERE file_id IS NULL;
     CREATE INDEX file_to_tag ON file(id) WHERE tags IS NULL;
     CREATE INDEX file_to_publish ON file(id) WHERE offer_hash IS NULL;
+    CREATE INDEX file_to_repair ON file(folder) WHERE rotten;
 
     -- What was ever hashed (hash_cache.py). Outlives the share: sharing a folder again costs no hashing.
     CREATE TABLE hash_cache(
         path TEXT PRIMARY KEY,                  -- absolute
         size INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,
-        inode TEXT NOT NULL,
+        identity TEXT NOT NULL,
         file_id BLOB NOT NULL,
         hashed_at REAL NOT NULL,                -- Unix seconds
+        checked_at REAL NOT NULL,               -- when the disk was seen to hold it, Unix seconds (checks.py)
+        settled INTEGER NOT NULL,               -- 1: it was not being written when it was hashed
+        good BLOB,                              -- bitmap of the pieces that are as they were; NULL for all
         hashes BLOB NOT NULL                    -- all piece hashes, 32 bytes each
     );
+    CREATE INDEX hash_cache_by_check ON hash_cache(checked_at);
 
     -- What each index server has acknowledged (publish.py).
     CREATE TABLE published(
@@ -95,16 +101,67 @@ MIGRATIONS: tuple[str, ...] = (
         added_at REAL NOT NULL,
         finished_at REAL,
         finished_stamp TEXT,                    -- of a finished file that is served from where it is (Stamp)
-        wasted_bytes INTEGER NOT NULL DEFAULT 0
+        wasted_bytes INTEGER NOT NULL DEFAULT 0,
+        replaces TEXT,                          -- of a repair: the rotten file whose place it takes (Stamp)
+        keep_replaced INTEGER NOT NULL DEFAULT 0, -- 1: and that one is kept beside it
+        parent INTEGER,                         -- the row of the folder that it belongs to
+        files INTEGER NOT NULL DEFAULT 0,       -- of a folder: how many files; of a file 0
+        priority TEXT NOT NULL DEFAULT 'normal' -- or 'high', or 'low'
     );
 
-    -- People files were exchanged with.
+    -- Whoever sent data that did not match its hash (distrust.py).
+    CREATE TABLE lie(
+        node BLOB NOT NULL,
+        file_id BLOB NOT NULL,                  -- what was asked of them
+        nick TEXT NOT NULL,
+        told_at REAL NOT NULL,                  -- Unix seconds
+        PRIMARY KEY(node, file_id)
+    ) WITHOUT ROWID;
+
+    -- People files were exchanged with, or who were put into a group (people.py, groups.py).
     CREATE TABLE person(
         node BLOB PRIMARY KEY,
         nick TEXT NOT NULL DEFAULT '',
         sent_bytes INTEGER NOT NULL DEFAULT 0,
         received_bytes INTEGER NOT NULL DEFAULT 0,
-        last_at REAL NOT NULL DEFAULT 0
+        last_at REAL NOT NULL DEFAULT 0,
+        "group" TEXT NOT NULL DEFAULT 'everyone',
+        served_at REAL NOT NULL DEFAULT 0       -- when a turn of theirs began here, Unix seconds (patrons.py)
+    ) WITHOUT ROWID;
+
+    -- What a person was sent on a day (uploads/quota.py). The last seven days; older ones are deleted.
+    CREATE TABLE sent_on_day(
+        person BLOB NOT NULL,
+        day INTEGER NOT NULL,                   -- of the local calendar: date.toordinal
+        bytes INTEGER NOT NULL,
+        PRIMARY KEY(person, day)
+    ) WITHOUT ROWID;
+
+    -- Our place in the queue of somebody, as they signed it (downloads/waiting.py).
+    CREATE TABLE queue_ticket(
+        uploader BLOB PRIMARY KEY,
+        ticket BLOB NOT NULL,
+        kept_at REAL NOT NULL                   -- Unix seconds
+    ) WITHOUT ROWID;
+
+    -- What went from us to somebody (given 1) or from them to us (given 0), ever (credit/ledger.py). Both
+    -- numbers are in bytes and only grow.
+    CREATE TABLE credit(
+        person BLOB NOT NULL,
+        given INTEGER NOT NULL,
+        counted INTEGER NOT NULL DEFAULT 0,     -- by our own count
+        signed INTEGER NOT NULL DEFAULT 0,      -- by the newest receipt that both signed
+        receipt BLOB,                           -- that receipt; NULL until there is one
+        PRIMARY KEY(person, given)
+    ) WITHOUT ROWID;
+
+    -- Which receipts an index server was told (credit/reporting.py): its total when it was.
+    CREATE TABLE receipt_reported(
+        server BLOB NOT NULL,
+        person BLOB NOT NULL,
+        given INTEGER NOT NULL,
+        signed INTEGER NOT NULL,
+        PRIMARY KEY(server, person, given)
     ) WITHOUT ROWID;
 
     -- The results of the last search, so that `get NUMBER` works in a later command.

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from client.engine.offload import Offload, Threads
 from p2pshare.transport.network import TCP, Network
@@ -25,3 +26,5 @@ class Machine:
     random_bytes: Callable[[int], bytes] = os.urandom
     chance: random.Random = field(default_factory=random.SystemRandom)
     unix_now: Callable[[], float] = time.time
+    local_time: Callable[[float], datetime] = datetime.fromtimestamp
+    """The clock on the wall at a Unix time, without a time zone."""

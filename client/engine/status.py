@@ -102,6 +102,43 @@ class ShareView:
     bytes: int
     hashed: int  # files with a file id by now
     problem: str
+    rotten: int = 0  # files that a check found damaged; `p2pshare repair` mends them
+
+
+@dataclass(frozen=True)
+class RottenView:
+    """A shared file that the disk does not give back as it was."""
+
+    path: str
+    file: str  # file id in text form
+    size: int
+    bad_pieces: int
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """How a check that the person asked for stands, or how the last one ended."""
+
+    running: bool
+    name: str  # of the file being checked; empty if none
+    files: int  # of the whole check
+    files_done: int
+    bytes: int
+    bytes_done: int
+    changed: int  # files that were edited since they were hashed: they are hashed again
+    rotten: tuple[RottenView, ...]
+    unreadable: tuple[str, ...]  # paths
+
+
+@dataclass(frozen=True)
+class DistrustedView:
+    """Somebody who sent wrong data, and is left alone for a while."""
+
+    person: str  # node id in text form
+    nick: str
+    files: int  # with how many of them
+    last_at: float
+    until: float  # Unix time; then they are asked again, but for those files
 
 
 class DownloadState(StrEnum):
@@ -117,6 +154,19 @@ class DownloadState(StrEnum):
     COMPLETE = "complete"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class Priority(StrEnum):
+    """How urgent a download is beside others."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """Greater is more urgent."""
+        return (Priority.LOW, Priority.NORMAL, Priority.HIGH).index(self)
 
 
 @dataclass(frozen=True)
@@ -152,6 +202,20 @@ class DownloadView:
     wasted_bytes: int  # arrived and thrown away: bad or duplicate
     added_at: float
     finished_at: float | None
+    files: int = 0  # of a folder, how many it has; 0: this is a file
+    files_done: int = 0  # of a folder, how many of them are complete
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True)
+class PlayView:
+    """A file that a player on this machine can open, complete or not."""
+
+    url: str  # for whoever knows it; valid as long as the engine runs
+    name: str
+    size: int
+    type: str  # as in HTTP, "video/mp4"; "application/octet-stream" if it is nothing that is played
+    download: DownloadView | None  # None if it is shared from here
 
 
 @dataclass(frozen=True)
@@ -166,6 +230,71 @@ class UploadView:
     sent_bytes: int
     rate: float
     connected_at: float
+    group: str = "everyone"
+
+
+@dataclass(frozen=True)
+class LimitView:
+    """A limit of bytes a second as it holds now."""
+
+    name: str  # "up", "down", "trusted.up" ...
+    rate: int  # KiB per second; 0 for no limit
+    line: str  # of the schedule, if it decides; otherwise empty
+    usual: int  # what the settings say, for when no line does
+
+
+@dataclass(frozen=True)
+class SettingView:
+    """Something that a person can choose."""
+
+    name: str  # in a table with dots: "groups.trusted.slots"
+    value: str | bool | int | tuple[str, ...]
+    default: str | bool | int | tuple[str, ...]
+    doc: str
+    restart: bool  # a change takes effect at the next start only
+
+
+@dataclass(frozen=True)
+class MemberView:
+    """Somebody, and the group they were put into."""
+
+    person: str  # node id in text form
+    nick: str
+    group: str
+
+
+@dataclass(frozen=True)
+class PersonCreditView:
+    """What a person and we have given each other, ever."""
+
+    person: str
+    nick: str
+    given_bytes: int  # by us to them
+    given_signed: int  # of these, what both signed for
+    taken_bytes: int  # by us from them
+    taken_signed: int
+    weight: float  # of their waiting with us: 1 for a stranger, at most 4
+    weight_there: float  # of ours with them, as far as we can know
+    refuses_to_sign: bool  # they took much from us that they did not sign for
+
+
+@dataclass(frozen=True)
+class VouchedView:
+    """What the receipts of others say about somebody, as an index server adds them up."""
+
+    server: str
+    given_bytes: int
+    given_people: int
+    taken_bytes: int
+    taken_people: int
+
+
+@dataclass(frozen=True)
+class CreditView:
+    """Credit with everybody, or with one person."""
+
+    people: tuple[PersonCreditView, ...]
+    vouched: tuple[VouchedView, ...]  # about that person, or about ourselves
 
 
 @dataclass(frozen=True)
@@ -215,3 +344,7 @@ class EngineView:
     people_served: int
     lan: tuple[str, ...]  # people seen on the local network, "nick (short id)"
     problem: str  # what keeps the network from working, in one sentence with what to do; empty if nothing
+    given_signed: int = 0  # bytes given to others that both signed for
+    given_signed_people: int = 0
+    taken_signed: int = 0
+    taken_signed_people: int = 0

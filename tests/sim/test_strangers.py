@@ -10,8 +10,10 @@ import trio
 
 from client.engine.status import DownloadState
 from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, Reason, Refused
+from p2pshare.hashing import piece_span
 from p2pshare.limits import CLOCK_SKEW_S, MIB, PIECE_BYTES_MIN
-from p2pshare.transport.channel import Channel, Incoming
+from p2pshare.transport.answers import Incoming
+from p2pshare.transport.channel import Channel
 from p2pshare.wire.fields import Folder, Offer
 from p2pshare.wire.peer import (
     AskHashes,
@@ -183,8 +185,8 @@ class NeverStops(Giver):
 
 class GoesHalfWay(Giver):
     async def give(self, channel: Channel, message: Fetch) -> None:
-        size = self.hashes.piece_size // 2
-        start = message.first * self.hashes.piece_size
+        start, length = piece_span(message.first, self.hashes.size, self.hashes.piece_size)
+        size = length // 2
         data = Data(request=message.request, piece=message.first, offset=0, size=size, more=True)
         await channel.send(data, self.data[start : start + size])
 
@@ -371,14 +373,49 @@ def test_clocks_that_differ_by_minutes_do_not_matter(skew_s: float) -> None:
 
 
 @pytest.mark.parametrize("skew_s", [-86_400.0, 86_400.0])
-def test_a_clock_that_is_a_day_wrong_is_told_in_words(skew_s: float) -> None:
+@pytest.mark.parametrize("name", ["alice", "bob"])
+def test_a_clock_that_is_a_day_wrong_does_not_matter_either(name: str, skew_s: float) -> None:
+    """Tickets go by the clock of the server that signs them."""
+
     async def act(world: SimWorld) -> None:
-        world.clock_skew_s["bob"] = skew_s
+        world.clock_skew_s[name] = skew_s
         await world.person("bob", {PATH: FILM}, lan_without_ticket=False)
         alice = await world.person("alice")
+        await alice.fetches(await alice.finds("nosferatu"))
+
+    play(act)
+
+
+@pytest.mark.parametrize("skew_s", [-86_400.0, 86_400.0])
+@pytest.mark.parametrize("name", ["alice", "bob"])
+def test_a_clock_that_jumps_stops_nothing(name: str, skew_s: float) -> None:
+    async def act(world: SimWorld) -> None:
+        await world.person("bob", {PATH: FILM}, lan_without_ticket=False, upload_rate=128)  # 8 s
+        alice = await world.person("alice", download_rate=512)
         begun = await alice.begins(await alice.finds("nosferatu"))
+        await alice.half_way(begun.id, 0.3)
+        world.turn_clock(name, skew_s)
+        world.cut("alice", "bob")  # they need another ticket
+        await alice.sees(begun.id, lambda view: view.state is not DownloadState.RUNNING, "that nobody gives")
+        world.mend("alice", "bob")
+        before = await alice.view(begun.id)
+        view = await alice.finished(begun.id)
+        assert view.wasted_bytes == 0 and before.done_bytes > 0
+        assert (await alice.face.distrusted()) == ()
+
+    play(act)
+
+
+def test_the_clock_of_a_server_that_jumps_is_told_in_words_and_overcome() -> None:
+    async def act(world: SimWorld) -> None:
+        await world.person("bob", {PATH: FILM}, lan_without_ticket=False)
+        alice = await world.person("alice")
+        found = await alice.finds("nosferatu")
+        world.turn_clock("index", -86_400.0)
+        begun = await alice.begins(found)
         seen = await alice.sees(begun.id, lambda view: bool(view.problem), "what the matter is")
         assert "ticket" in seen.problem or "clock" in seen.problem
-        assert seen.state is not DownloadState.FAILED
+        world.turn_clock("index", 86_400.0)
+        await alice.finished(begun.id)
 
     play(act)

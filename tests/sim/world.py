@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -113,8 +114,12 @@ class SimWorld(World):
             watch_folders=False,
             random_bytes=chance.randbytes,
             chance=chance,
-            unix_now=lambda: unix_now() + self.clock_skew_s.get(name, 0.0),
+            unix_now=self._clock_of(name),
+            local_time=lambda at: datetime.fromtimestamp(at, UTC).replace(tzinfo=None),
         )
+
+    def _clock_of(self, name: str) -> Callable[[], float]:
+        return lambda: unix_now() + self.clock_skew_s.get(name, 0.0)
 
     async def _engine(
         self,
@@ -137,7 +142,7 @@ class SimWorld(World):
         )
         config, file = load_config(None, {}, SETTINGS), self.home / name / DATABASE_FILE
         with running.scope:
-            async with open_server(config, endpoint, file, threads=False, unix_now=unix_now):
+            async with open_server(config, endpoint, file, threads=False, unix_now=self._clock_of(name)):
                 task_status.started(None)
                 await trio.sleep_forever()
 
@@ -186,6 +191,13 @@ class SimWorld(World):
     @property
     def attempts(self) -> list[tuple[str, str, float]]:
         return self.internet.attempts
+
+    def turn_clock(self, name: str, seconds: float) -> None:
+        self.clock_skew_s[name] = self.clock_skew_s.get(name, 0.0) + seconds
+
+    async def connect_here(self, name: str, port: int) -> trio.abc.Stream:
+        network = self.internet.hosts[name]
+        return await network.connect(Address(network.address, port))
 
     def silence(self, one: str, other: str) -> None:
         self.internet.silence(one, other)

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from client.engine import control
-from client.engine.control import CALL_BYTES_MAX, METHODS, connect_running, serve_control
+from client.engine.control import CALL_BYTES_MAX, METHODS, RunningEngine, connect_running, serve_control
 from client.engine.face import Face
 from client.engine.profile import Profile
 from client.engine.status import DownloadState, DownloadView
@@ -209,3 +209,7 @@ async def test_an_engine_of_another_version_is_told(engine: Engine, monkeypatch:
     monkeypatch.setattr(engine.face, "nick", 7)
     with pytest.raises(LocalTrouble, match="another version"):
         await engine.remote.status()
+
+
+def test_no_call_of_the_face_is_hidden_by_what_carries_it() -> None:
+    assert METHODS.keys() & vars(RunningEngine).keys() == set()

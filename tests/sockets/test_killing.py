@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZE = 24 << 20
 RATE_KIB_S = 8 << 10  # slow enough to be killed in the middle
 KILLS = 3
+FOLDER_KILLS = 8
 PATIENCE_S = 50.0
 
 
@@ -150,3 +151,60 @@ async def test_killing_everybody_in_turn_loses_nothing(tmp_path: Path) -> None:
         await until_done_bytes(bert, SIZE + 1)
         assert target.read_bytes() == content
         await until_all_are_online(bert)  # with the server that was started anew
+
+
+async def until_files_done(face: Face, wanted: int) -> bool:
+    """Until the one folder has so many files; False if it was complete before."""
+    with trio.fail_after(PATIENCE_S):
+        while True:
+            for view in await face.downloads():
+                if view.state is DownloadState.COMPLETE:
+                    return False
+                if view.files_done >= wanted:
+                    return True
+            await trio.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_folder_of_small_files_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
+    """Whatever stands under a name is whole, nothing comes twice, and no litter is left."""
+    chance = random.Random(11)
+    contents = {f"{n % 20:02}/{n:04}.dat": chance.randbytes(chance.randrange(12_000)) for n in range(2_000)}
+    share = tmp_path / "notes"
+    for path, data in contents.items():
+        (share / path).parent.mkdir(parents=True, exist_ok=True)
+        (share / path).write_bytes(data)
+    downloads = tmp_path / "bert" / "downloads" / "notes"
+
+    def arrived() -> dict[str, bytes]:
+        return {
+            path.relative_to(downloads).as_posix(): path.read_bytes()
+            for path in downloads.rglob("*")
+            if path.is_file()
+        }
+
+    with town(tmp_path) as here:
+        here.start_index()
+        here.make_person("anna")
+        here.make_person("bert")
+        anna = await here.start_person("anna")
+        await anna.add_share(str(share))
+        bert = await here.start_person("bert")
+        await until_all_are_online(bert)
+        [begun] = await bert.get("anna/notes")
+        noted = 0
+        for number in range(FOLDER_KILLS):
+            going_on = await until_files_done(bert, max(noted, len(contents) * number // FOLDER_KILLS))
+            await trio.sleep(chance.random() * 0.1)
+            here.kill("bert")
+            assert arrived().items() <= contents.items()
+            bert = await here.start_person("bert")
+            [view] = await bert.downloads()
+            assert view.id == begun.id
+            assert view.files_done >= noted
+            noted = view.files_done
+            if not going_on:
+                break
+        await until_files_done(bert, len(contents) + 1)
+        assert arrived() == contents

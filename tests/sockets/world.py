@@ -201,6 +201,9 @@ class SocketWorld(World):
     def close_from_outside(self, name: str) -> None:
         self._board.closed_from_outside.add(name)
 
+    async def connect_here(self, name: str, port: int) -> trio.SocketStream:
+        return await trio.open_tcp_stream(LOOPBACK, port)
+
     def _break_lines(self, wanted: Callable[[frozenset[str]], bool]) -> None:
         for line, stream in self._board.streams:
             if wanted(line) and stream.socket.fileno() >= 0:

@@ -76,10 +76,9 @@ async def a_folder_comes_as_it_was_with_everything_in_it(world: World) -> None:
     await world.person("bob", files)
     alice = await world.person("alice")
     await alice.finds("snow")
-    views = await alice.face.get("bob/photos")
-    assert {view.folder for view in views} == {"photos"}
-    for view in views:
-        await alice.finished(view.id)
+    [whole] = await alice.face.get("bob/photos")
+    assert (whole.name, whole.files, whole.size) == ("photos", len(files), sum(map(len, files.values())))
+    await alice.finished_folder(whole.id)
     arrived = {
         path.relative_to(alice.downloads).as_posix(): path.read_bytes()
         for path in alice.downloads.rglob("*")
@@ -135,5 +134,5 @@ async def many_small_files_at_once(world: World) -> None:
     await world.person("bob", files)
     alice = await world.person("alice")
     await alice.finds("59")
-    for view in await alice.face.get("bob/notes"):
-        await alice.finished(view.id)
+    [whole] = await alice.face.get("bob/notes")
+    await alice.finished_folder(whole.id)

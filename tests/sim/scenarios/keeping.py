@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from client.engine.downloads.download import CHECKPOINT_S
+import pytest
+
+from client.engine.downloads.checkpoints import CHECKPOINT_S
 from client.engine.status import DownloadState
+from p2pshare.errors import LocalTrouble
 from p2pshare.limits import KIB, MIB, PIECE_BYTES_MIN
 from tests.world import Kind, World, content, scenario
 
@@ -118,6 +121,45 @@ async def a_disk_that_fills_up_half_way_loses_nothing(world: World) -> None:
     world.full_disks.clear()
     await alice.face.resume(begun.id)
     await alice.finished(begun.id)
+
+
+@scenario()
+async def a_library_on_a_full_disk_loses_nothing_and_does_not_lie(world: World) -> None:
+    await world.index()
+    await world.person("bob", {BOOK_PATH: BOOK}, upload_rate=6 * RATE)
+    alice = await world.person("alice")
+    begun = await alice.begins(await alice.finds("ulysses"))
+    before = await alice.half_way(begun.id, 0.2)
+    world.full_disks.add("alice")
+    world.full_libraries.update(("alice", "bob"))
+    seen = await alice.sees(begun.id, lambda view: view.state is DownloadState.STUCK, "it is stuck")
+    assert "is full" in seen.problem and seen.done_bytes >= before.done_bytes
+    with pytest.raises(LocalTrouble, match="is full"):  # that it rests could not be remembered
+        await alice.face.pause(begun.id)
+    world.full_disks.clear()
+    world.full_libraries.discard("alice")  # and whoever gives needs none
+    await alice.face.resume(begun.id)
+    view = await alice.finished(begun.id)
+    assert view.wasted_bytes == 0
+
+
+@scenario(Kind.SIMULATED)
+async def what_is_finished_while_the_library_takes_nothing_is_finished_once(world: World) -> None:
+    await world.index()
+    await world.person("bob", {BOOK_PATH: BOOK}, upload_rate=2 * RATE)  # 4 s
+    alice = await world.person("alice")
+    begun = await alice.begins(await alice.finds("ulysses"))
+    await alice.half_way(begun.id, 0.5)
+    world.full_libraries.add("alice")
+    seen = await alice.sees(begun.id, lambda view: view.state is DownloadState.STUCK, "it is stuck")
+    assert "is full" in seen.problem and (alice.downloads / "Ulysses.dat").read_bytes() == BOOK
+    await world.pass_time(60)
+    await world.kill("alice")  # and even that does not matter
+    world.full_libraries.clear()
+    await world.restart("alice")
+    view = await alice.finished(begun.id)
+    assert view.wasted_bytes == 0
+    assert [path.name for path in alice.downloads.iterdir()] == ["Ulysses.dat"]
 
 
 @scenario(Kind.SIMULATED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client.engine.downloads.collection import ACTIVE_MAX
+from client.engine.downloads.turns import ACTIVE_MAX
 from client.engine.status import DownloadState
 from p2pshare.hashing import FileId
 from p2pshare.limits import MIB

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,5 +70,26 @@ def test_uploads_show_who_is_served_and_who_waits(terminal: Terminal) -> None:
         UploadView(ANNA, "bert", ("c.flac",), 2, 60, 0, 0.0, 1.0),
     )
     assert terminal.type("uploads").stdout == (
-        "anna\t1.0 MB/s\t5.0 kB\ta.flac, b.flac\nbert\twaits as number 2\t0 B\tc.flac\n"
+        "anna\t1.0 MB/s\t5.0 kB\ta.flac, b.flac\nbert\twaits as number 2, 1:00 min to go\t0 B\tc.flac\n"
     )
+
+
+def test_downloads_are_put_before_others(terminal: Terminal) -> None:
+    terminal.face.going[1] = download_view(1, "a.mp3", DownloadState.PAUSED)
+    terminal.face.going[2] = download_view(2, "b.mp3", DownloadState.PAUSED)
+    result = terminal.type("priority", "1", "2", "high")
+    assert result.exit_code == 0, result.output
+    assert {view.priority for view in terminal.face.going.values()} == {"high"}
+    assert "high priority" in terminal.type("downloads").output
+    assert terminal.type("priority", "1", "urgent").exit_code == 2
+
+
+def test_a_folder_is_one_line_and_its_files_are_listed_by_its_number(busy: Terminal) -> None:
+    files = tuple(download_view(n, f"{n}.dat", DownloadState.COMPLETE, 1.0) for n in (4, 5))
+    whole = replace(download_view(3, "notes", DownloadState.PAUSED, 0.5), files=3, files_done=2)
+    busy.face.going[3] = whole
+    busy.face.inside[3] = files
+    assert "notes/" in busy.type("downloads").stdout
+    assert "2 of 3 files" in busy.type("downloads").stdout
+    assert [view["id"] for view in busy.json("downloads", "list", "3")] == [4, 5]
+    assert busy.type("downloads", "list", "1").exit_code == 1

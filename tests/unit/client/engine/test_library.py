@@ -29,7 +29,7 @@ def _share_and_forget(db: sqlite3.Connection) -> list[tuple[int]]:
     db.execute("INSERT INTO folder(share, path, name, sort_key) VALUES (1, '', '', '')")
     db.execute("INSERT INTO folder(share, parent, path, name, sort_key) VALUES (1, 1, 'a', 'a', 'a')")
     db.execute(
-        "INSERT INTO file(folder, name, sort_key, size, mtime_ns, inode) VALUES (2, 'f', 'f', 1, 1, '1')"
+        "INSERT INTO file(folder, name, sort_key, size, mtime_ns, identity) VALUES (2, 'f', 'f', 1, 1, '1')"
     )
     db.execute("DELETE FROM share")
     return [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("folder", "file")]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from client.engine.declared import changed, declarations
 from client.engine.settings import Settings, load_settings, save_settings
 from p2pshare.addresses import Address
 from p2pshare.errors import LocalTrouble
@@ -27,9 +28,11 @@ def test_a_new_file_has_every_setting_with_its_comment_and_reads_back(path: Path
     save_settings(path, settings)
     assert load_settings(path) == settings
     lines = path.read_text().splitlines()
-    for setting in fields(Settings):
-        number = next(number for number, line in enumerate(lines) if line.startswith(f"{setting.name} = "))
-        assert lines[number - 1] == f"# {setting.metadata['doc']}"
+    for declared in declarations(Settings).values():
+        table, _, name = declared.name.rpartition(".")
+        begin = lines.index(f"[{table}]") if table else 0
+        number = next(n for n, line in enumerate(lines[begin:], begin) if line.startswith(f"{name} = "))
+        assert f"# {declared.doc}" in (lines[number - 1], lines[number][-len(declared.doc) - 2 :])
 
 
 def test_a_new_file_of_nothing_chosen_means_the_defaults(path: Path) -> None:
@@ -49,6 +52,16 @@ def test_a_setting_that_was_not_in_the_file_is_added(path: Path) -> None:
     assert load_settings(path).servers == (INVITE,)
 
 
+def test_a_setting_in_a_table_is_changed_there_and_nothing_else(path: Path) -> None:
+    path.write_text("[groups.trusted] # friends\nslots = 3 # enough\n\n# the end\n")
+    settings = load_settings(path)
+    assert settings.groups.trusted.slots == 3 and settings.groups.contacts.slots == 2
+    save_settings(path, changed(settings, {"groups.trusted.slots": 5, "groups.everyone.daily_quota": 700}))
+    text = path.read_text()
+    assert text.startswith("[groups.trusted] # friends\nslots = 5 # enough\n\n# the end\n")
+    assert load_settings(path).groups.everyone.daily_quota == 700
+
+
 def test_the_file_is_for_its_owner_only_and_no_draft_is_left(path: Path) -> None:
     save_settings(path, Settings())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -62,6 +75,11 @@ def test_the_file_is_for_its_owner_only_and_no_draft_is_left(path: Path) -> None
         ("zzz = 4", "There are: nick, download_folder"),
         ("upload_slots = true", '"upload_slots" must be a whole number'),
         ("upload_slots = 0", "from 1 to 100"),
+        ("[groups.contacts]\nslots = 0", '"groups.contacts.slots" does not fit'),
+        ("[groups.everyone]\nslots = 1", 'no setting "groups.everyone.slots"'),
+        ("[groups.strangers]\nopen_files = 1", 'no setting "groups.strangers"'),
+        ("groups = 4", 'no setting "groups"'),
+        ('schedule = ["mon 8-9 up=1"]', "followed by the times"),
         ("lan = 1", '"lan" must be true or false'),
         ("listen_port = 65536", "from 0 to 65535"),
         ('nick = "a b"', "is not"),
