@@ -1,0 +1,1 @@
+"""The programs that are compared, one module each: how to start it, one timed transfer, what it cost."""
