@@ -78,9 +78,7 @@ def drawing(views: Sequence[DownloadView], width: int, height: int) -> Renderabl
         over = sum(view.files_done or view.state is DownloadState.COMPLETE for view in views)
         files = sum(view.files or 1 for view in views)
         speed = words.rate(sum(view.rate for view in going_on))
-        text = (
-            f"{over:,} of {words.count(files, 'file')}, {words.size(done)} of {words.size(whole)}, {speed}"
-        )
+        text = f"{over:,} of {words.count(files, 'file')}, {words.size(done)} of {words.size(whole)}, {speed}"
         bars.add_row(Text("All together"), ProgressBar(total=whole or 1, completed=done), Text(text))
     for view in sorted(going_on, key=lambda view: -view.rate)[: max(1, height - 4)]:
         bar = ProgressBar(total=view.size or 1, completed=view.done_bytes)

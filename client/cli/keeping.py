@@ -80,7 +80,7 @@ def rotten(files: int) -> str:
 async def repair(run: Run, path: str | None, keep_old: bool) -> None:
     """Mend what a check found damaged, with pieces from others: a shared file, a folder, or all.
 
-    Only the bad pieces are fetched, and only from who holds the same file. The damaged file stays as it is until
+    Only the bad pieces are fetched, from people who hold the same file. The damaged file stays as it is until
     a whole one, verified, takes its place in one step; one that you edited meanwhile is left alone.
     """
     views = await run.face.repair(None if path == "all" else await _place(run, path), keep_old)

@@ -14,9 +14,9 @@ import sys
 import trio
 
 from p2pshare.errors import Disconnected
-from p2pshare.limits import DATA_BYTES_MAX, KIB, MIB
+from p2pshare.limits import DATA_BYTES_MAX, KIB
 
-READ_BYTES = 1 * MIB  # read at a time at most
+READ_BYTES = 512 * KIB  # read at a time at most: with more, other tasks wait noticeably longer
 WAKE_BYTES_MAX = 256 * KIB  # of a long payload, so much is waited for before the reader is woken ...
 WAKE_EVERY_S = 0.002  # ... or what arrives in this time, if that is less
 STRIDE_S = 0.05  # whoever has something to say waits behind so much of the data before it

@@ -199,9 +199,7 @@ class FetchFiles(Message, kind=104, name="fetch_files", frame_max=40 * limits.KI
     )
 
 
-class Files(
-    Message, kind=106, name="files", frame_max=8 * limits.KIB, payload="size", answers=(FetchFiles,)
-):
+class Files(Message, kind=106, name="files", frame_max=8 * limits.KIB, payload="size", answers=(FetchFiles,)):
     """Some of the files, in the order they were asked for. Their bytes follow the frame as a payload."""
 
     request: RequestId = spec("The request it answers.")

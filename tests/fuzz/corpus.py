@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from client.engine.shares.listing import START
 from index_server.config import default_text
 from p2pshare.identity import Identity, export_identity, format_node_id
-from p2pshare.wire.peer import FileOpened
+from p2pshare.wire.peer import FileOpened, Others
 from p2pshare.wire.schema import REGISTRY, encode
 from tests.recipes.connections import framed
 from tests.session_pair import ALICE, static_of
@@ -88,6 +88,8 @@ def _inputs(target: str, vectors: list[Vector]) -> Iterable[bytes]:
             ]
         case "opened":
             return [encode(example(FileOpened))]
+        case "recommended":
+            return [encode(example(Others))]
         case "link":
             return [links["file link"].encode(), links["invite"].encode()]
         case "address":

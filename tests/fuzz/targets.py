@@ -19,6 +19,7 @@ import h11
 from client.engine.control import METHODS, _Lines
 from client.engine.downloads.arriving import Arriving
 from client.engine.downloads.opening import check_opened_untrusted
+from client.engine.downloads.others import Recommended
 from client.engine.downloads.source import Ask
 from client.engine.playback.answers import Shown, answer_untrusted, find_token_untrusted
 from client.engine.settings import Settings, load_settings, save_settings
@@ -65,7 +66,7 @@ from p2pshare.tickets import check_ticket_untrusted
 from p2pshare.transport.discover import found_untrusted
 from p2pshare.wire.fields import Offer
 from p2pshare.wire.index import Search
-from p2pshare.wire.peer import Data, FileOpened
+from p2pshare.wire.peer import Data, FileOpened, Others
 from p2pshare.wire.schema import decode_untrusted, encode, load_untrusted, unpack_untrusted
 from tests.recipes.basics import ASKER, NOW, SERVER, TARGET
 from tests.session_pair import BOB, MALLORY, Pair, Stranger, drain, session, static_of
@@ -312,6 +313,19 @@ def fuzz_opened(data: bytes) -> None:
 
 
 # --- texts --------------------------------------------------------------------------------------------------
+
+
+def fuzz_recommended(data: bytes) -> None:
+    """People whom a stranger names as holders of a file."""
+    me, by, known = NodeId(bytes(32)), NodeId(bytes([1]) * 32), NodeId(bytes([2]) * 32)
+    try:
+        message = decode_untrusted(data)
+    except BadMessage:
+        return
+    if isinstance(message, Others):
+        named = Recommended(me).named_untrusted(by, message.some, [known])
+        assert not {me, by, known} & {one.node for one in named}
+        assert len({one.node for one in named}) == len(named)
 
 
 def fuzz_link(data: bytes) -> None:

@@ -200,9 +200,7 @@ def add(db: sqlite3.Connection, share: Share, files: Sequence[tuple[Change, File
         folder = _folder(db, share.id, change.folder, folders)
         name, stamp = change.name, change.stamp
         tags = None if kind_of(name) in MEDIA else NO_TAGS_PACKED
-        rows.append(
-            (stamp.size, stamp.mtime_ns, stamp.identity, file, tags, folder, name.casefold(), name)
-        )
+        rows.append((stamp.size, stamp.mtime_ns, stamp.identity, file, tags, folder, name.casefold(), name))
     db.executemany(
         "INSERT OR IGNORE INTO file(size, mtime_ns, identity, file_id, tags, folder, sort_key, name)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -85,9 +85,7 @@ class Lookout:
                     self.soon(share)  # what changed before the watch stood
                     async for paths in changes:
                         if paths := self._stock.heard_of(paths):
-                            folders = await self._offload.run(
-                                folders_to_look_at, top.root, self.rules, paths
-                            )
+                            folders = await self._offload.run(folders_to_look_at, top.root, self.rules, paths)
                             self.soon(share, folders)
             except (OSError, RuntimeError):
                 pass  # the folder went away, or the system has no more watches: it is looked at regularly

@@ -174,7 +174,7 @@ class Exchange:
 
     def _next(self, waiting: list[Member]) -> Member | None:
         """Whose turn it is, of those who wait."""
-        order = (_GIVES, _NEW) if (self._begun + 1) % FREE_TURN else (_NEW, _GIVES)
+        order: tuple[str, ...] = (_GIVES, _NEW) if (self._begun + 1) % FREE_TURN else (_NEW, _GIVES)
         if all(self._standing(member) is not _TAKES for member in self._turns):
             order = (*order, _TAKES)
         for standing in order:

@@ -6,7 +6,7 @@ shown. Everybody tells which pieces they hold, so it is seen who passes on what 
 is shown more, and who keeps it to themselves waits for the others.
 
 Rule 1: the uplink never waits: something is always shown to somebody who may fetch.
-Rule 2: who is alone here is shown everything at once; nothing is ever hidden again.
+Rule 2: who is alone here is shown everything, once they had a little; nothing is ever hidden again.
 
 Pure: `now` is given, in seconds, and chance comes from a seed.
 """
@@ -19,9 +19,14 @@ from dataclasses import dataclass
 
 from client.engine.downloads.pieces import Pieces, Rarity
 from p2pshare.identity import NodeId
+from p2pshare.limits import MIB
 
 AHEAD = 2  # pieces shown and not sent yet, for each who may fetch: one on its way, one behind it ...
 AHEAD_S = 1.0  # ... or what goes out in this time: the news that a piece is passed on takes about as long
+ALONE_BYTES = (
+    2 * MIB
+)  # shown at first to who is alone; when half of it is gone and nobody else came, the rest
+ALONE_PIECES = 4  # but at least so many
 MEMORY_S = 2.0  # over which it is measured how fast pieces go out
 DISTRUST = 10.0  # how much longer somebody waits who has not passed on anything yet
 
@@ -30,8 +35,8 @@ DISTRUST = 10.0  # how much longer somebody waits who has not passed on anything
 class _Taker:
     """Sets of pieces."""
 
-    all: bool  # shown everything: then what is shown says nothing of what will be held
     shown: int = 0
+    all: bool = False  # shown everything: then what is shown says nothing of what will be held
     theirs: int = 0  # as they tell
     given: int = 0
     entrusted: int = 0  # given to them when nobody else had it
@@ -46,8 +51,9 @@ class _Taker:
 class Showing:
     """One file of which everything is here, and those who have it open."""
 
-    def __init__(self, count: int, seed: int) -> None:
+    def __init__(self, count: int, piece_bytes: int, seed: int) -> None:
         self._pieces = Pieces(count)
+        self._alone = min(count, max(ALONE_PIECES, ALONE_BYTES // piece_bytes))
         self._rarity = Rarity(self._pieces)
         self._takers: dict[NodeId, _Taker] = {}
         self._chance = random.Random(seed)
@@ -67,9 +73,13 @@ class Showing:
         """The pieces that they are shown when they come, as a bitmap; None for all."""
         taker = self._takers.get(person)
         if taker is None:
-            taker = self._takers[person] = _Taker(all=not self._takers)
-            if taker.all:
-                taker.shown = self._pieces.all
+            taker = _Taker()
+            if not self._takers:
+                first = self._chance.randrange(self._pieces.count - self._alone + 1)
+                taker.shown = self._pieces.span(first, self._alone)
+                taker.all = taker.shown == self._pieces.all
+                self._count(taker)
+            self._takers[person] = taker
         return None if taker.all else self._pieces.bitmap(taker.shown)
 
     def leave(self, person: NodeId) -> None:
@@ -124,7 +134,7 @@ class Showing:
 
     def _show_the_rest(self) -> dict[NodeId, list[int]]:
         [(person, taker)] = self._takers.items()
-        if taker.all:
+        if taker.all or taker.waiting > self._alone // 2:
             return {}
         hidden = self._pieces.all & ~taker.shown
         taker.all, taker.shown = True, self._pieces.all

@@ -60,7 +60,7 @@ class Swarm:
         showing = self._showings.get(held.file)
         if showing is None:
             seed = int.from_bytes(person[:8]) ^ int.from_bytes(held.file[:8])
-            showing = self._showings[held.file] = Showing(count, seed)
+            showing = self._showings[held.file] = Showing(count, held.piece_size, seed)
         shown = showing.join(person)
         self._stirred.add(held.file)
         return View(shown, turns=False, whole=shown is not None)

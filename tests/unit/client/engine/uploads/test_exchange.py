@@ -143,12 +143,36 @@ def test_who_gives_is_served_first_and_who_does_not_gets_one_turn_in_five() -> N
     assert min(counts.values()) > 0, "everybody gets something in the end"
 
 
-def test_who_gave_once_and_takes_ever_since_is_not_one_who_gives() -> None:
-    made = crowd()
-    made.gave(PEOPLE[11], PIECE)
-    assert made._gives(PEOPLE[11])
-    made.sent((PEOPLE[11], FILM), 3 * PIECE, 0.0)
-    assert not made._gives(PEOPLE[11])
+def test_who_gave_once_and_takes_ever_since_is_served_when_nobody_else_wants_anything() -> None:
+    made = exchange_of(ALICE, BOB)
+    made.gave(ALICE, PIECE)
+    made.gave(BOB, 100 * PIECE)
+    made.sent((ALICE, FILM), 10 * PIECE, 0.0)
+    for number, person in enumerate(PEOPLE[2 : 2 + TURNS]):
+        made.gave(person, PIECE)
+        made.join((person, FILM), PIECES, PIECE, ALL, 0.1 * number)
+    order = []
+    for _ in range(12):
+        made.gave(BOB, 2 * PIECE)
+        for person in PEOPLE[2 : 2 + TURNS]:
+            made.gave(person, 2 * PIECE)
+        for state in made._members.values():
+            state.theirs = 0  # they never have enough
+        order.append(next(iter(made._turns))[0])
+        takes_turn(made, order[-1], 1.0)
+    assert ALICE not in order[TURNS:], "what she had when she was alone she may finish"
+    for person in PEOPLE[1 : 2 + TURNS]:
+        made.leave((person, FILM), 2.0)
+    assert with_turns(made) == [ALICE]
+
+
+def test_of_those_who_only_take_one_is_served_at_a_time() -> None:
+    made = Exchange()
+    for person in PEOPLE[:6]:
+        made.join((person, FILM), PIECES, PIECE, bytes(8), 0.0)
+        made.sent((person, FILM), 10 * PIECE, 0.0)
+    made.gained(FILM, range(PIECES), 1.0)
+    assert len(with_turns(made)) == 1
 
 
 def test_whose_quota_is_used_up_gets_no_turn() -> None:

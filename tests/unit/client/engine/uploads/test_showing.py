@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from client.engine.uploads.showing import AHEAD, Showing
+from client.engine.uploads.showing import AHEAD, ALONE_BYTES, ALONE_PIECES, Showing
 from p2pshare.identity import NodeId
+from p2pshare.limits import KIB, MIB
+from p2pshare.ranges import RangeSet
 
-PIECES = 64
+PIECES, PIECE = 64, 64 * KIB
 ALICE, BOB, CAROL, DAVE = (NodeId(bytes([n]) * 32) for n in range(4))
 
 
@@ -15,7 +17,7 @@ def everybody(person: NodeId) -> bool:
 
 def crowd(*people: NodeId) -> Showing:
     """They come together; somebody before them, who was shown everything, has left."""
-    made = Showing(PIECES, seed=1)
+    made = Showing(PIECES, PIECE, seed=1)
     made.join(DAVE)
     for person in people:
         assert made.join(person) == bytes(PIECES // 8)
@@ -23,11 +25,32 @@ def crowd(*people: NodeId) -> Showing:
     return made
 
 
-def test_who_is_alone_is_shown_everything() -> None:
-    made = Showing(PIECES, seed=1)
-    assert made.join(ALICE) is None
+def test_who_is_alone_is_shown_a_little_and_then_the_rest() -> None:
+    made = Showing(PIECES, PIECE, seed=1)
+    bitmap = made.join(ALICE)
+    assert bitmap is not None
+    [first] = RangeSet.from_bitmap(bitmap, PIECES)
+    assert len(first) * PIECE == ALONE_BYTES
+    for piece in first[: len(first) // 2 - 1]:
+        made.gave(ALICE, piece, 1.0)
+        assert made.show(everybody) == {}
+    made.gave(ALICE, first[len(first) // 2], 1.0)
+    assert made.show(everybody)[ALICE] == [piece for piece in range(PIECES) if piece not in first]
     assert made.show(everybody) == {}
     assert made.join(ALICE) is None, "and once more if they ask again"
+
+
+def test_a_small_file_is_shown_whole() -> None:
+    assert Showing(ALONE_PIECES, 16 * MIB, seed=1).join(ALICE) is None
+
+
+def test_who_came_a_moment_before_all_others_sees_no_more_than_they() -> None:
+    made = Showing(PIECES, PIECE, seed=1)
+    made.join(ALICE)
+    made.join(BOB)
+    for number in range(PIECES):
+        made.gave(ALICE, number, 1.0)
+        assert len(made.show(everybody).get(ALICE, [])) < PIECES // 4
 
 
 def test_who_is_left_alone_is_shown_the_rest() -> None:
