@@ -174,7 +174,7 @@ part = st.text(st.sampled_from("aAbBéÉßs ."), min_size=1, max_size=4).filter(
 )
 
 
-@given(st.sets(part, max_size=12), st.sets(part, max_size=8), st.integers(1, 5), st.integers(80, 300))
+@given(st.sets(part, max_size=12), st.sets(part, max_size=8), st.integers(1, 5), st.integers(120, 300))
 @settings(max_examples=40)
 def test_pages_of_a_listing_are_the_sorted_folder_whatever_their_size(
     files: set[str], inner: set[str], entries: int, size: int
