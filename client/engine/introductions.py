@@ -32,9 +32,9 @@ class Introductions:
 
     def meet(self, person: NodeId, file: FileId) -> None:
         """Somebody fetches a file from us that we fetch, too: they will have what we lack."""
-        if (server := self._peers.known_by.get(person)) is not None:
-            for download in self._onward.running(file):
-                download.add_source(KnownSource(server, person, self._peers.nicks.get(person, ""), 0))
+        server = self._peers.known_by.get(person, person)  # on a local network nobody is needed to reach them
+        for download in self._onward.running(file):
+            download.add_source(KnownSource(server, person, self._peers.nicks.get(person, ""), 0))
 
     def others(self, asker: NodeId, file: FileId) -> tuple[Holder, ...]:
         """Some of those with whom we exchange a file, for somebody who has it open here."""

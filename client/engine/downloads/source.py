@@ -66,6 +66,8 @@ class Source:
     @property
     def room(self) -> int:
         """Pieces to ask for now."""
+        if self.allowed == 0:  # as most of a swarm at any moment
+            return 0
         window = self.pace.window
         room = window - len(self.asked)
         room = room if room * REFILL_PART >= window and self.runs < FETCHES_OPEN_MAX else 0

@@ -225,7 +225,7 @@ async def test_a_file_is_opened_checked_and_fetched() -> None:
     async with world() as here, here.visitor(1) as alice:
         song = here.put("song", 9 * MIB + 5)
         opened = await alice.open(song)
-        assert (opened.size, opened.pieces, opened.position, opened.wait_s) == (song.size, None, 0, 0)
+        assert (opened.size, opened.whole, opened.position, opened.wait_s) == (song.size, True, 0, 0)
         count = piece_count(opened.size, opened.piece_size)
         question = AskHashes(request=alice.channel.next_request(), file=song.file, first=1, count=count - 1)
         hashes = await alice.channel.ask(question)
