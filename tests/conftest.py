@@ -51,3 +51,13 @@ settings.register_profile("fast", deadline=None, max_examples=50)
 settings.register_profile("ci", settings.get_profile("fast"), derandomize=True, print_blob=True)
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "fast"))
+
+
+# --- hangs -----------------------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            # Hypothesis takes the exception of a timeout for a finding, and looks for a smaller one for ever.
+            item.add_marker(pytest.mark.timeout(method="thread"))
