@@ -10,22 +10,28 @@ One seed, N people who all begin at the same moment, equal uplinks. Efficiency i
   riders      40 % give nothing: what it costs the others, in the model and simulated
   processes   `p2pshare serve` processes on loopback beside libtorrent, up to 16 people
 
-Uplinks are slow on purpose, so that the machine is not what is measured. libtorrent is a package of PyPI;
-where it is not installed it is left out.
+Uplinks are slow on purpose, so that the machine is not what is measured. libtorrent, and matplotlib for the
+picture, are looked for among the tools of compare.py; what is not installed is left out:
+
+    ~/.cache/p2pshare-bench/bin/pip install libtorrent matplotlib
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import platformdirs
 import structlog
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -35,15 +41,28 @@ from p2pshare.limits import KIB, MIB, PIECE_BYTES_MIN  # noqa: E402
 from scripts.bench.swarm_engine import run_engines, run_sources  # noqa: E402
 from scripts.bench.swarm_model import run_model  # noqa: E402
 from scripts.bench.swarm_outcome import HEAD, Outcome, Task  # noqa: E402
-from scripts.bench.swarm_picture import Panel, growth_panel, picture, race_panel  # noqa: E402
-from scripts.bench.swarm_processes import libtorrent, libtorrent_is_here, ours  # noqa: E402
+from scripts.bench.swarm_processes import has, libtorrent, ours  # noqa: E402
 
 MEMORY = Path("/dev/shm")
 PICTURE = ROOT / "scripts" / "bench" / "swarm.svg"
+TOOLS = platformdirs.user_cache_path("p2pshare-bench") / "bin"
 FREE_RIDERS = 0.4
 WAYS = ("model", "simulated", "sources", "riders", "processes")
 SOURCES = ((512, 512), (96, 128, 192, 224), (64, 64, 64, 64, 64, 64, 64, 512))  # KiB/s
-SCALE = 4  # the model counts pieces: it is given a quarter of the size and of the speed
+SCALE = 4  # what is simulated counts pieces: it is given a quarter of the size and of the speed
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One diagram."""
+
+    title: str
+    below: str
+    beside: str
+    lines: list[tuple[str, Points]]
+    logarithmic: bool
 
 
 def main() -> int:
@@ -57,6 +76,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=1, help="runs of each program, in turn")
     parser.add_argument("--seed", type=int, default=0, help="of what is left to chance in simulations")
     parser.add_argument("--picture", type=Path, help=f"where to draw (usual: {PICTURE.relative_to(ROOT)})")
+    parser.add_argument("--tools", type=Path, default=TOOLS, help="where pip put them (default: %(default)s)")
     options = parser.parse_args()
     ways = options.ways or list(WAYS)
     if unknown := [way for way in ways if way not in WAYS]:
@@ -72,7 +92,7 @@ def main() -> int:
         panels.append(growth_panel([show(run_model(task, options.seed)) for task in tasks]))
     if "simulated" in ways:
         for number in options.people or [8, 32]:
-            show(run_engines(number, size, uplink, options.seed))
+            show(run_engines(number, size // SCALE, uplink // SCALE, options.seed))
     if "sources" in ways:
         for rates in SOURCES:
             used, twice = run_sources(tuple(rate * KIB for rate in rates), size, options.seed)
@@ -80,15 +100,13 @@ def main() -> int:
             print(f"sources of {told} KiB/s: {used:.3f} of their sum, {twice:.2%} twice", flush=True)
     if "riders" in ways:
         for number in options.people or [32]:
-            riders(number, size, uplink, options.seed)
+            riders(number, size // SCALE, uplink // SCALE, options.seed)
     if "processes" in ways:
         for number in options.people or [4, 16]:
-            race = processes(Task(number, size, PIECE_BYTES_MIN, uplink), options.pairs)
+            race = processes(Task(number, size, PIECE_BYTES_MIN, uplink), options.pairs, options.tools)
         panels.append(race_panel(race))
     if panels and (options.picture or ways == list(WAYS)):
-        path = options.picture or PICTURE
-        path.write_text(picture(panels, footnote(options.mib, options.uplink)), encoding="utf-8")
-        print(f"drawn: {path}")
+        draw(panels, footnote(options.mib, options.uplink), options.picture or PICTURE, options.tools)
     return 0
 
 
@@ -113,13 +131,13 @@ def run_model_of(people: int, size: int, uplink: int, seed: int, free_riders: in
     return run_model(Task(people, size, PIECE_BYTES_MIN, uplink), seed, free_riders)
 
 
-def processes(task: Task, pairs: int) -> list[Outcome]:
+def processes(task: Task, pairs: int, tools: Path) -> list[Outcome]:
     """The last pair."""
     programs: list[Callable[[Path, Task], Outcome]] = [ours]
-    if libtorrent_is_here():
-        programs.append(libtorrent)
+    if has(tools, "libtorrent"):
+        programs.append(lambda folder, task: libtorrent(folder, task, tools))
     else:
-        print("libtorrent is not installed here and is left out: pip install libtorrent")
+        print(f"libtorrent was left out: it is not installed in {tools.parent}.")
     last: list[Outcome] = []
     for _ in range(pairs):
         last = []
@@ -130,6 +148,57 @@ def processes(task: Task, pairs: int) -> list[Outcome]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return last
+
+
+# --- the picture ------------------------------------------------------------------------------------------
+
+
+def growth_panel(outcomes: Sequence[Outcome]) -> Panel:
+    """Copies on a logarithmic scale: a straight line upwards is doubling."""
+    return Panel(
+        title="One seed, N people, equal uplinks",
+        below="time, in the time one copy takes through one uplink",
+        beside="copies in the swarm, all pieces added up",
+        lines=[
+            (
+                f"N = {outcome.task.people}",
+                [(at / outcome.task.copy_s, copies) for at, copies in outcome.growth if copies > 0],
+            )
+            for outcome in outcomes
+        ],
+        logarithmic=True,
+    )
+
+
+def race_panel(outcomes: Sequence[Outcome]) -> Panel:
+    """How much of all the copies is there, for several programs doing the same."""
+    task = outcomes[0].task
+    return Panel(
+        title=f"Processes: {task.size // MIB} MiB to {task.people} people, {task.uplink // KIB} KiB/s each",
+        below="seconds",
+        beside="% of all copies",
+        lines=[
+            *(
+                (outcome.who, [(at, 100 * copies / task.people) for at, copies in outcome.growth])
+                for outcome in outcomes
+            ),
+            ("no schedule is faster", [(0.0, 0.0), (task.ideal_s, 100.0)]),
+        ],
+        logarithmic=False,
+    )
+
+
+def draw(panels: list[Panel], words: str, path: Path, tools: Path) -> None:
+    if not has(tools, "matplotlib"):
+        print(f"No picture was drawn: matplotlib is not installed in {tools.parent}.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        figures = Path(folder) / "swarm.json"
+        told = {"panels": [asdict(panel) for panel in panels], "footnote": words}
+        figures.write_text(json.dumps(told), encoding="utf-8")
+        program = Path(__file__).with_name("swarm_picture.py")
+        subprocess.run([tools / "python", program, figures, path], check=True)
+    print(f"drawn: {path}")
 
 
 def footnote(mib: int, uplink: int) -> str:

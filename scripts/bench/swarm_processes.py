@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -96,16 +95,21 @@ async def _until_online(face: Face) -> None:
         await trio.sleep(0.2)
 
 
-def libtorrent_is_here() -> bool:
-    return importlib.util.find_spec("libtorrent") is not None
+def has(tools: Path, package: str) -> bool:
+    """Whether that environment has it."""
+    python = tools / "python"
+    return (
+        python.exists()
+        and not subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode
+    )
 
 
-def libtorrent(folder: Path, task: Task) -> Outcome:
+def libtorrent(folder: Path, task: Task, tools: Path) -> Outcome:
     """As many sessions in one process, told of each other at once."""
     (folder / "seed").mkdir(parents=True)
     (folder / "seed" / FILE_NAME).write_bytes(os.urandom(task.size))
     program = Path(__file__).with_name("swarm_libtorrent.py")
-    command = [sys.executable, program, folder, task.people, task.uplink, task.piece_size]
+    command = [tools / "python", program, folder, task.people, task.uplink, task.piece_size]
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )

@@ -66,10 +66,10 @@ def index(folder: Path, host: str = "127.0.0.1") -> Iterator[str]:
 
 
 @contextmanager
-def person(folder: Path, name: str, invite: str) -> Iterator[Person]:
+def person(folder: Path, name: str, invite: str, *, shares_onward: bool = False) -> Iterator[Person]:
     """Somebody who shares nothing yet. What they download lands in `folder/name/downloads`."""
     profile = Profile(folder / name)
-    settings = Settings(nick=name, servers=(invite,), lan=False, share_downloads=False)
+    settings = Settings(nick=name, servers=(invite,), lan=False, share_downloads=shares_onward)
     if not profile.exists():
         create_profile(profile, settings)
     command = [sys.executable, "-m", "client", "--profile", profile.folder, "serve"]

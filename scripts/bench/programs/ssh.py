@@ -51,10 +51,17 @@ class Server:
     port: int
     options: tuple[str, ...]  # of ssh and scp
 
+    @property
+    def shell(self) -> str:
+        """The command with which rsync logs in."""
+        return " ".join(["ssh", "-p", str(self.port), *self.options])
+
 
 @contextmanager
-def sshd(place: Place) -> Iterator[Server]:
-    folder, log, port = place.sub("ssh"), place.folder / "sshd.log", free_port()
+def sshd(parent: Path) -> Iterator[Server]:
+    """A running one. Its keys lie in a new folder in this one."""
+    folder, log, port = parent / "ssh", parent / "sshd.log", free_port()
+    folder.mkdir()
     for key in ("host", "user"):
         run_to_end(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], log)
     (folder / "config").write_text(CONFIG.format(folder=folder, port=port))
@@ -74,6 +81,19 @@ def sshd(place: Place) -> Iterator[Server]:
             yield Server(process.pid, port, options)
 
 
+def timed(server: Server, command: list[str], log: Path) -> Run:
+    """Runs a command that logs in there."""
+
+    def alone() -> bool | None:
+        return family(server.pid) == [server.pid] or None
+
+    until(alone, "the last session has ended")
+    before = cpu_s(server.pid)
+    ended = run_to_end(command, log)
+    until(alone, "the session has ended")
+    return Run(ended.seconds, cpu_s(server.pid) - before, ended.cpu_s)
+
+
 def over_ssh(
     command: Callable[[Server, str, Path], list[str]],
 ) -> Callable[[Place], AbstractContextManager[Transfer]]:
@@ -81,21 +101,14 @@ def over_ssh(
 
     @contextmanager
     def start(place: Place) -> Iterator[Transfer]:
-        with sshd(place) as server:
+        with sshd(place.folder) as server:
             target = place.folder / "arrived"
             there = f"{getpass.getuser()}@127.0.0.1:{place.source}"
 
-            def alone() -> bool | None:
-                return family(server.pid) == [server.pid] or None
-
             def transfer() -> Run:
-                until(alone, "the last session has ended")
-                before = cpu_s(server.pid)
-                ended = run_to_end(command(server, there, target), place.folder / "client.log")
-                until(alone, "the session has ended")
-                sender = cpu_s(server.pid) - before
+                run = timed(server, command(server, there, target), place.folder / "client.log")
                 place.take(target)
-                return Run(ended.seconds, sender, ended.cpu_s)
+                return run
 
             yield transfer
 
@@ -103,8 +116,7 @@ def over_ssh(
 
 
 def _rsync(server: Server, there: str, target: Path) -> list[str]:
-    shell = " ".join(["ssh", "-p", str(server.port), *server.options])
-    return ["rsync", "--whole-file", "-e", shell, there, str(target)]
+    return ["rsync", "--whole-file", "-e", server.shell, there, str(target)]
 
 
 def _scp(server: Server, there: str, target: Path) -> list[str]:
