@@ -33,7 +33,6 @@ IDLE_S = 0.5  # who has a turn and asks for nothing for so long makes room
 SLOW_S = 20.0  # who takes longer than this for a turn does not keep others waiting
 FREE_TURN = 5  # each so many-th turn goes to a newcomer
 FAIR_PART = 0.5  # who gave us at least this part of what they got is one who gives
-WELCOME_PIECES = 2  # who got no more than this is a newcomer
 
 
 _GIVES, _NEW, _TAKES = "gives", "new", "takes"
@@ -235,8 +234,7 @@ class Exchange:
         given, taken = self._given.get(member[0], 0), self._taken.get(member[0], 0)
         if given > 0 and given >= FAIR_PART * taken:
             return _GIVES
-        welcome = WELCOME_PIECES * self._members[member].file.piece_bytes
-        return _NEW if taken <= welcome else _TAKES
+        return _NEW if not taken else _TAKES
 
     def _ends_at(self, state: _State) -> float:
         idle_at = math.inf if state.asked_bytes else state.moved_at + IDLE_S

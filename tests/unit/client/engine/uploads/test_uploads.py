@@ -199,8 +199,9 @@ async def received(answers: Answers, file: FileInMemory, first: int) -> bytes:
 async def world(slots: int = 2, bytes_per_s: int = 0, groups: Groups = GROUPS) -> AsyncIterator[World]:
     shelf = ShelfInMemory()
     settings = Settings(upload_slots=slots, upload_rate=bytes_per_s // KIB, groups=groups)
+    began = trio.current_time()
     clock = Clock(
-        lambda: UNIX_START + trio.current_time(),
+        lambda: UNIX_START + trio.current_time() - began,  # it is morning: there is time until midnight
         lambda at: datetime.fromtimestamp(at, UTC).replace(tzinfo=None),
     )
     patrons = Patrons(UPLOADER.identity, settings, clock)
