@@ -24,7 +24,7 @@ class CloseCode(Explained):
     """Why a connection is closed. Sent in `close`, as the last message of a connection."""
 
     BYE = 0, "The sender is done. Nothing is wrong."
-    GOING_AWAY = 1, "The sender shuts down or restarts. Reconnect later, with jitter."
+    GOING_AWAY = 1, "The sender shuts down or restarts. Reconnect after `retry_after_s`, with jitter."
     BAD_FRAME = 2, "A record or frame broke the format, or was longer than its kind allows."
     BAD_MESSAGE = 3, "A message broke its declaration."
     UNKNOWN_KIND = 4, "A message of an unknown even kind arrived."
@@ -35,7 +35,7 @@ class CloseCode(Explained):
     TOO_SLOW = 9, "The other side did not read what was sent to it, and the outbox is full."
     SILENT = 10, "Nothing arrived for too long, not even an answer to a ping."
     NOT_ADMITTED = 11, "No valid ticket, or the person is not welcome here."
-    TOO_MANY = 12, "Too many connections from this address or of this key."
+    TOO_MANY = 12, "Too many connections, in all or from this address, or too many at this moment."
     REPLACED = 13, "The same key logged in again from elsewhere; this connection is the older one."
     BAD_DATA = 14, "Bytes arrived that do not match the hash of their piece."
     INTERNAL = 15, "The sender made a mistake of its own. Try again later."
@@ -49,7 +49,7 @@ class Reason(Explained):
     NICK_TAKEN = 3, "The nick, or one that looks like it, belongs to somebody else."
     NICK_BAD = 4, "The nick breaks the rules; the text says which."
     REGISTRATION_CLOSED = 5, "This server takes no new accounts."
-    BANNED = 6, "This account or address is banned; the text says until when and why."
+    BANNED = 6, "This account, address or file is banned here; the text says until when and why."
     TOO_MUCH = 7, "A limit of this account is reached; the text says which."
     BUSY = 8, "Overloaded just now. Try again after `retry_after_s`."
     MANIFEST_MISMATCH = 9, "The delta does not lead to the digest it names. Publish everything anew."
@@ -65,6 +65,7 @@ class Reason(Explained):
     NOT_SHARED_WITH_YOU = 19, "The owner does not share this with you."
     FAILED = 20, "It failed for a reason of the sender's own; the text says which."
     CANCELLED = 21, "The asker cancelled the request."
+    NOT_YOUR_ROLE = 22, "That needs a role on this server that the asker does not have."
 
 
 class P2PError(Exception):
@@ -100,9 +101,16 @@ class Refused(P2PError):
 class Disconnected(P2PError):
     """The connection ended: cable, crash, or a polite close. Nobody's fault; try again or elsewhere."""
 
-    def __init__(self, text: str = "The connection was lost.", code: CloseCode | None = None) -> None:
+    def __init__(
+        self,
+        text: str = "The connection was lost.",
+        code: CloseCode | None = None,
+        retry_after_s: int = 0,
+    ) -> None:
+        """`retry_after_s`: what the other side asks to be left alone for."""
         super().__init__(text)
         self.code = code
+        self.retry_after_s = retry_after_s
 
 
 class LocalTrouble(P2PError):

@@ -19,12 +19,15 @@ RECORD_PLAINTEXT_MAX = RECORD_BYTES_MAX - RECORD_TAG_BYTES  # what a full record
 REKEY_AFTER_RECORDS = 1 << 20  # a key seals at most 64 GiB, far below the bound of AES-GCM
 HANDSHAKE_BYTES_MAX = 4 * KIB  # a hello, a key and a signature need 400 bytes; the rest is room to grow
 HANDSHAKE_TIMEOUT_S = 10  # three messages; a peer slower than this holds a place that others need
+COME_AGAIN_S_MAX = 60  # what an acceptor without a place can ask for: it has not proven who it is
 PING_AFTER_S = 45  # below the shortest NAT timeouts seen for TCP (60 s)
 SILENT_AFTER_S = 110  # two pings unanswered, and some
 FRAME_BYTES_MAX = 256 * KIB  # the largest declared message; each kind has a cap of its own below it
 UNKNOWN_FRAME_BYTES_MAX = 16 * KIB  # an unknown odd kind may be this large and is skipped
 OUTBOX_HIGH_WATER_BYTES = 2 * MIB  # a sender waits above this: two data messages, enough to fill a socket
 OUTBOX_BYTES_MAX = 8 * MIB  # notices nobody reads pile up to this, then the connection closes
+OUTBOX_SPARE_BYTES = 64 * KIB  # behind more than this, news that may be missed is left out
+INDEX_OUTBOX_BYTES_MAX = 1 * MIB  # the same at an index server, where ten thousand may be slow at once
 CONTROL_MESSAGES_PER_S = (
     2_000  # sustained messages from one connection: a folder of small files needs hundreds
 )
@@ -65,7 +68,12 @@ FETCH_FILES_MAX = 1_000  # files in one request
 # --- index server ------------------------------------------------------------------------------------
 QUERY_BYTES_MAX = 256  # characters typed, not pasted
 QUERY_WORDS_MAX = 16  # words and phrases of one query
+RESUME_TOKEN_BYTES = 16  # nobody guesses one, and it only works with the key of its account
 SEARCH_PAGE_MAX = 100  # hits on one page
+HIT_NAMES_MAX = 4  # other names of one file; more of them tell nothing new
+FACET_EXTENSIONS_MAX = 12  # extensions counted for one search: what fits a side bar
+CONTACTS_PER_SEARCH_MAX = 128  # contacts named in one search, 4 KiB of keys
+SLOTS_PER_MINUTE = 12  # notices of one client on its slots: one in five seconds tells enough
 HIT_SOURCES_MAX = 8  # sources named in a hit; find_sources gives more
 SOURCES_MAX = 100  # sources on one page of find_sources
 SEARCHES_OPEN_MAX = 8  # searches of one client under way at the same time
@@ -80,6 +88,16 @@ CLOCK_SKEW_S = 300  # clocks of two honest machines may differ by this
 PORT_TEST_TIMEOUT_S = 5  # a port that answers later is not of much use
 PORT_TESTS_PER_MINUTE = 4  # of one account; each makes the server open a connection
 TICKETS_PER_MINUTE = 240  # of one account; a large folder from many people needs dozens
+RULE_TEXT_BYTES_MAX = 300  # a reason or an appeal: both fit one sentence that is shown
+RULES_PAGE_MAX = 40  # rules on one page: some 1 KiB each
+BUDGETS_MAX = 64  # kinds of requests, and room to grow
+ANNOUNCEMENT_BYTES_MAX = 2 * KIB  # what an operator says to everybody at once
+RECORD_LINE_BYTES_MAX = 64 * KIB  # one thing that a server keeps about an account
+RECORD_PAGE_MAX = 500  # such things on one page
+INVITE_CODE_BYTES_MAX = 64  # proves that somebody was invited
+WISHES_MAX = 500  # wishes of one account: their numbers fit one message
+WISH_HITS_MAX = 40  # hits told at once: with long names and tags some 140 KiB
+WISH_FOUND_MAX = 500  # files found for one wish; one that finds more is no wish, and rests
 
 # --- peers -------------------------------------------------------------------------------------------
 LISTING_PAGE_MAX = 500  # entries on one page of a folder

@@ -1,7 +1,7 @@
 """Links that people pass on: to a file, and to an index server.
 
     magnet:?xt=urn:p2pshare:<file id>&dn=<name>&xl=<size in bytes>
-    p2pshare:join?key=<node id of the server>&at=<host:port>&at=<host:port>&name=<name of the server>
+    p2pshare:join?key=<node id of the server>&at=<host:port>&at=<host:port>&name=<its name>&code=<code>
 
 Values are percent-encoded UTF-8; "+" means itself. Scheme and keys may come in either case, ids too. Unknown
 keys are ignored, so that links may grow. In a magnet link other networks may add `xt` of their own.
@@ -17,7 +17,13 @@ from p2pshare.addresses import Address, format_address, parse_address_untrusted
 from p2pshare.errors import BadMessage, LocalTrouble
 from p2pshare.hashing import FileId, format_file_id, parse_file_id_untrusted
 from p2pshare.identity import NodeId, format_node_id, parse_node_id_untrusted
-from p2pshare.limits import ADDRESSES_MAX, FILE_BYTES_MAX, LINK_BYTES_MAX, NAME_BYTES_MAX
+from p2pshare.limits import (
+    ADDRESSES_MAX,
+    FILE_BYTES_MAX,
+    INVITE_CODE_BYTES_MAX,
+    LINK_BYTES_MAX,
+    NAME_BYTES_MAX,
+)
 from p2pshare.names import has_control_characters, split_path_untrusted
 
 _MAGNET = "magnet:?"
@@ -25,6 +31,7 @@ _JOIN = "p2pshare:join?"
 _URN = "urn:p2pshare:"
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 _LINK_CHARS = re.compile(r"[!-~]*")
+_CODE = re.compile(rf"[0-9A-Za-z]{{0,{INVITE_CODE_BYTES_MAX}}}")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -40,6 +47,7 @@ class Invite:
     server: NodeId
     addresses: tuple[Address, ...]  # 1 to ADDRESSES_MAX
     name: str  # of the server, for people; may be empty
+    code: str = ""  # lets somebody register where that takes an invite
 
 
 def format_link(link: FileLink | Invite) -> str:
@@ -51,7 +59,8 @@ def format_link(link: FileLink | Invite) -> str:
     else:
         at = "".join(f"&at={quote(format_address(address), safe=':[]')}" for address in link.addresses)
         name = f"&name={quote(link.name, safe='')}" if link.name else ""
-        text = f"{_JOIN}key={format_node_id(link.server)}{at}{name}"
+        code = f"&code={link.code}" if link.code else ""
+        text = f"{_JOIN}key={format_node_id(link.server)}{at}{name}{code}"
     if len(text) > LINK_BYTES_MAX:
         raise LocalTrouble(f"The link would have more than {LINK_BYTES_MAX} characters. Shorten its names.")
     return text
@@ -95,7 +104,12 @@ def _invite_untrusted(values: dict[str, list[str]]) -> Invite:
     name = _one_untrusted(values, "name") if "name" in values else ""
     if name:
         _check_name_untrusted(name, "The name in the invite")
-    return Invite(server, addresses, name)
+    code = _one_untrusted(values, "code") if "code" in values else ""
+    if not _CODE.fullmatch(code):
+        raise BadMessage(
+            f"The code in the invite must be at most {INVITE_CODE_BYTES_MAX} letters and digits."
+        )
+    return Invite(server, addresses, name, code)
 
 
 def _values_untrusted(query: str) -> dict[str, list[str]]:

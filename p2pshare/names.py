@@ -78,6 +78,8 @@ _EXTENSION = re.compile(r"(?:\.tar)?\.[^. ]+$")
 _NAMELESS = "unnamed"
 _PLAIN = re.compile(r"[A-Za-z0-9 ()._-]*")  # most names: nothing in them is unsafe or changes under NFC
 _DRIVE = re.compile(r"[A-Za-z]:")
+_PLAIN_PART = r"[A-Za-z0-9][ -.0-9;-\[\]-~]*"  # ASCII without / : and the backslash; never . or ..
+_PLAIN_PATH = re.compile(rf"{_PLAIN_PART}(?:/{_PLAIN_PART}){{0,{PATH_DEPTH_MAX - 1}}}")
 
 
 def safe_leaf_name(name: str) -> str:
@@ -128,6 +130,8 @@ def split_path_untrusted(path: str) -> tuple[str, ...]:
     A part may still be a name that some system cannot store: pass each through `safe_leaf_name` before it
     touches a disk. A backslash is refused, because on Windows it separates.
     """
+    if len(path) <= PATH_BYTES_MAX and _PLAIN_PATH.fullmatch(path):  # most are, and a publish has hundreds
+        return tuple(path.split("/"))
     if not path:
         raise BadMessage("The path is empty.")
     if has_control_characters(path):

@@ -14,12 +14,20 @@ class TokenBucket:
         self._tokens = burst
         self._filled_at = now
 
+    def level(self, now: float) -> float:
+        """How many tokens there are."""
+        self._fill(now)
+        return self._tokens
+
     def take(self, amount: float, now: float) -> bool:
         """Take `amount` tokens if so many are there; otherwise take none and say False."""
-        if now > self._filled_at:  # a clock that steps back fills nothing and takes nothing away
-            self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_s)
-            self._filled_at = now
+        self._fill(now)
         if amount > self._tokens:
             return False
         self._tokens -= amount
         return True
+
+    def _fill(self, now: float) -> None:
+        if now > self._filled_at:  # a clock that steps back fills nothing and takes nothing away
+            self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_s)
+            self._filled_at = now

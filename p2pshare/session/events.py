@@ -39,6 +39,8 @@ class Closed:
 
     code: CloseCode
     text: str
+    retry_after_s: int = 0
+    """Not to connect again before that."""
 
 
 Event = HandshakeDone | MessageReceived | Closed

@@ -15,11 +15,30 @@ from p2pshare.session.settle import settle
 from p2pshare.session.states import Party, Talk, settle_talk
 from p2pshare.wire.session import Hello
 
+COME_AGAIN_BYTES = 2  # far less than a handshake message has
+
+
+def come_again(after_s: int) -> bytes:
+    """What an acceptor that has no place sends instead of its handshake message: it costs no cryptography."""
+    seconds = min(limits.COME_AGAIN_S_MAX, after_s)
+    return COME_AGAIN_BYTES.to_bytes(LENGTH_BYTES, "big") + seconds.to_bytes(COME_AGAIN_BYTES, "big")
+
 
 class Greeting:
     """The handshake as one end sees it. `done` is None until the other side is known."""
 
-    __slots__ = ("_cutter", "_expected", "_hello", "_noise", "_party", "_static", "_to_send", "done", "talk")
+    __slots__ = (
+        "_cutter",
+        "_expected",
+        "_hello",
+        "_noise",
+        "_party",
+        "_static",
+        "_to_send",
+        "come_again_s",
+        "done",
+        "talk",
+    )
 
     def __init__(
         self, party: Party, static: NoiseStatic, hello: Hello, ephemeral: bytes, expected: NodeId | None
@@ -36,6 +55,8 @@ class Greeting:
             prologue=limits.PROTOCOL_NAME,
         )
         self.done: HandshakeDone | None = None
+        self.come_again_s: int | None = None
+        """The acceptor has no place at the moment: when to try again. It has not said who it is."""
         self.talk = Talk.PEERS  # until the hellos tell
         self._to_send = b""
         if party is Party.DIALER:
@@ -44,7 +65,7 @@ class Greeting:
     def receive_untrusted(self, data: memoryview) -> int:
         """Take handshake messages from the start of `data`; returns how much that was. Raises `PeerFault`."""
         at = 0
-        while self.done is None and at < len(data):
+        while self.done is None and self.come_again_s is None and at < len(data):
             message, at = self._cutter.cut_untrusted(data, at, _check_length_untrusted)
             if message is not None:
                 self._read_untrusted(bytes(message[LENGTH_BYTES:]))
@@ -60,6 +81,9 @@ class Greeting:
         return self._noise.split()
 
     def _read_untrusted(self, message: bytes) -> None:
+        if len(message) == COME_AGAIN_BYTES and self._party is Party.DIALER:
+            self.come_again_s = min(limits.COME_AGAIN_S_MAX, int.from_bytes(message, "big"))
+            return
         payload = self._noise.read_untrusted(message)
         if self._noise.passed == 1:
             if payload:

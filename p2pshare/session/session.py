@@ -29,6 +29,7 @@ from p2pshare.wire.schema import REGISTRY, Message, encode, frame_max_untrusted
 from p2pshare.wire.session import Close, Hello, Ping, Pong, Refused
 
 Bytes = bytes | bytearray | memoryview
+COME_AGAIN = "The other side takes no more connections at the moment."
 
 
 class Session:
@@ -113,6 +114,10 @@ class Session:
         if self._greeting is not None:
             data = data[self._greeting.receive_untrusted(data) :]
             self._unsealed += self._greeting.take_to_send()
+            if (after_s := self._greeting.come_again_s) is not None:
+                self.over = True
+                events.append(Closed(CloseCode.TOO_MANY, f"{COME_AGAIN} Try again in {after_s} s.", after_s))
+                return
             if self._greeting.done is None:
                 return
             events.append(self._greeting.done)
@@ -153,7 +158,7 @@ class Session:
         self._phase = phase_after(self._talk, self._phase, type(message))
         if isinstance(message, Close):
             self.over = True
-            events.append(Closed(message.code, message.text))
+            events.append(Closed(message.code, message.text, message.retry_after_s))
         elif isinstance(message, Ping):
             if self.pending_bytes > limits.OUTBOX_BYTES_MAX:
                 raise PeerFault(CloseCode.TOO_SLOW, "Pings arrive, but what is sent is not read.")

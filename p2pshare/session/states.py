@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 from p2pshare.errors import CloseCode, PeerFault
-from p2pshare.wire import index, peer, session
+from p2pshare.wire import account, index, peer, rules, session, wishes
 from p2pshare.wire.fields import Role
 from p2pshare.wire.schema import Message
 
@@ -81,6 +81,14 @@ ALLOWED: dict[tuple[Talk, Phase, Party], frozenset[type[Message]]] = {
             index.AskTicket,
             index.LookUp,
             index.ReportReceipts,
+            index.Slots,
+            account.AskRecord,
+            account.EraseAccount,
+            rules.Moderate,
+            rules.ListRules,
+            rules.AskWhy,
+            wishes.ChangeWishes,
+            wishes.TakeWishHits,
         }
     ),
     (Talk.WITH_INDEX, Phase.READY, Party.ACCEPTOR): frozenset(
@@ -94,6 +102,15 @@ ALLOWED: dict[tuple[Talk, Phase, Party], frozenset[type[Message]]] = {
             index.Caller,
             index.Person,
             index.ReceiptsReported,
+            account.Record,
+            account.AccountErased,
+            account.Announcement,
+            rules.Moderated,
+            rules.RulesListed,
+            rules.Why,
+            wishes.WishesKept,
+            wishes.WishHits,
+            wishes.WishHitsTaken,
         }
     ),
     (Talk.PEERS, Phase.GREETED, Party.DIALER): frozenset({peer.Knock}),

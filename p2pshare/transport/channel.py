@@ -4,8 +4,7 @@
         hits = await channel.ask(Search(request=channel.next_request(), query="wu-tang"))
 
 Rule 1: one task reads, at most one task writes; nobody else touches the stream, so cancelling whoever waits
-for
-an answer or for room never leaves half a record on the wire.
+for an answer or for room never leaves half a record on the wire.
 Rule 2: whatever ends the connection wakes everybody who waits on it with `Disconnected`.
 """
 
@@ -13,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import trio
@@ -36,7 +35,32 @@ LOOK_S = 0.1  # for bytes that are there already, before silence is concluded
 
 
 class Channel:
-    """What both ends of a connection talk through. Made by `run_channel`."""
+    """What both ends of a connection talk through. Made by `run_channel`, or by `attend_channel` (quiet.py).
+
+    A server holds thousands that say nothing, so whatever is not always needed is made when it is.
+    """
+
+    __slots__ = (
+        "_abandoned",
+        "_inbox",
+        "_last_request",
+        "_line",
+        "_nursery",
+        "_open_requests",
+        "_over",
+        "_reading",
+        "_room",
+        "_session",
+        "_to_inbox",
+        "_waiting",
+        "_writing",
+        "dialed",
+        "ending",
+        "hello",
+        "peer",
+        "remote",
+    )
+    OUTBOX_BYTES_MAX = limits.OUTBOX_BYTES_MAX
 
     def __init__(self, greeted: Greeted, nursery: trio.Nursery) -> None:
         self.peer: NodeId = greeted.done.peer
@@ -45,18 +69,28 @@ class Channel:
         self.dialed = greeted.dialed
         self.ending: Disconnected | None = None
         """Why the connection is over; None while it is not."""
-        self.over = trio.Event()
+        self._over: trio.Event | None = None
         self._line = Line(greeted.stream)
         self._session = greeted.session
         self._nursery = nursery
-        self._reading = trio.CancelScope()
+        self._reading: trio.CancelScope | None = None
         self._writing: trio.CancelScope | None = None
-        self._room = trio.lowlevel.ParkingLot()
+        self._room: trio.lowlevel.ParkingLot | None = None
         self._last_request = 0
-        self._open_requests = trio.Semaphore(limits.REQUESTS_OPEN_MAX)
+        self._open_requests: trio.Semaphore | None = None
         self._waiting: dict[int, Answers] = {}
         self._abandoned: dict[int, type[Message]] = {}
-        self._to_inbox, self._inbox = trio.open_memory_channel[Incoming](INBOX_MESSAGES)
+        self._to_inbox: trio.MemorySendChannel[Incoming] | None = None
+        self._inbox: trio.MemoryReceiveChannel[Incoming] | None = None
+
+    @property
+    def over(self) -> trio.Event:
+        """Set when the connection is over."""
+        if self._over is None:
+            self._over = trio.Event()
+            if self.ending is not None:
+                self._over.set()
+        return self._over
 
     # --- asking -------------------------------------------------------------------------------------
 
@@ -82,6 +116,8 @@ class Channel:
         """
         number: int = message.request  # type: ignore[attr-defined]
         answers = Answers(message, take)
+        if self._open_requests is None:
+            self._open_requests = trio.Semaphore(limits.REQUESTS_OPEN_MAX)
         async with self._open_requests:
             self._check_open()
             self._waiting[number] = answers
@@ -105,7 +141,7 @@ class Channel:
         self._session.send(message, payload)
         self._start_writing()
         while self._session.pending_bytes > self.stride and self.ending is None:
-            await self._room.park()
+            await self._change()
         self._check_open()
         await trio.lowlevel.checkpoint_if_cancelled()
 
@@ -119,10 +155,16 @@ class Channel:
         if self.ending is not None or self._session.over:
             return
         self._session.send(message, None)
-        if self._session.pending_bytes > limits.OUTBOX_BYTES_MAX:
+        self._start_writing()
+        if self._session.pending_bytes > self.OUTBOX_BYTES_MAX:
             self._finish(Disconnected("The other side does not read.", CloseCode.TOO_SLOW))
-        else:
-            self._start_writing()
+
+    def post_if_room(self, message: Message) -> bool:
+        """Say something that may be left out. False if it was, since a slow reader has enough to read."""
+        if self._session.pending_bytes > limits.OUTBOX_SPARE_BYTES:
+            return False
+        self.post(message)
+        return self.ending is None
 
     async def refuse(self, request: int, reason: Reason, text: str = "", retry_after_s: int = 0) -> None:
         """Say no to a request. Raises `Disconnected`."""
@@ -134,21 +176,22 @@ class Channel:
 
     def incoming(self) -> trio.MemoryReceiveChannel[Incoming]:
         """What the other side asks and says; iterating ends with the connection (`ending` tells why)."""
+        assert self._inbox is not None, "whoever attends a channel is shown what arrives"
         return self._inbox
 
     # --- ending -------------------------------------------------------------------------------------
 
-    async def aclose(self, code: CloseCode = CloseCode.BYE, text: str = "") -> None:
-        """Say farewell and end the connection."""
+    async def aclose(self, code: CloseCode = CloseCode.BYE, text: str = "", retry_after_s: int = 0) -> None:
+        """Say farewell and end the connection. `retry_after_s`: not to come back before that."""
         if self.ending is None:
             if not self._session.over:
-                self._session.send(Close(code=code, text=text), None)
+                self._session.send(Close(code=code, text=text, retry_after_s=retry_after_s), None)
             await self._farewell()
             self._finish(Disconnected("We closed the connection.", code))
 
     def _check_open(self) -> None:
         if self.ending is not None:
-            raise Disconnected(str(self.ending), self.ending.code)
+            raise Disconnected(str(self.ending), self.ending.code, self.ending.retry_after_s)
         if self._session.over:  # the last words are just being sent
             raise Disconnected
 
@@ -156,12 +199,17 @@ class Channel:
         if self.ending is not None:
             return
         self.ending = ending
-        self.over.set()
-        self._to_inbox.close()
+        if self._over is not None:
+            self._over.set()
+        if self._to_inbox is not None:
+            self._to_inbox.close()
         for answers in self._waiting.values():
             answers.end(ending)
-        self._room.unpark_all()
-        self._reading.cancel()
+        self._changed()
+        if self._reading is None:
+            self._line.hang_up()
+        else:
+            self._reading.cancel()
         if self._writing is not None:
             self._writing.cancel()
 
@@ -170,13 +218,23 @@ class Channel:
         self._start_writing()
         with trio.move_on_after(FAREWELL_S, shield=True):
             while self._writing is not None and self.ending is None:
-                await self._room.park()
+                await self._change()
+
+    async def _change(self) -> None:
+        """Wait until there is more room, or the connection is over."""
+        if self._room is None:
+            self._room = trio.lowlevel.ParkingLot()
+        await self._room.park()
+
+    def _changed(self) -> None:
+        if self._room is not None:
+            self._room.unpark_all()
 
     # --- the two tasks ------------------------------------------------------------------------------
 
     async def _read(self, events: list[Event]) -> None:
         try:
-            with self._reading:
+            with self._reading or nullcontext():
                 await self._read_until_the_end(events)
         except PeerFault as fault:
             if not self._session.over:  # otherwise it found the fault itself and has queued its last words
@@ -209,7 +267,8 @@ class Channel:
 
     async def _deliver(self, event: Event) -> None:
         if isinstance(event, Closed):
-            raise Disconnected(event.text or f"They closed the connection: {event.code.__doc__}", event.code)
+            text = event.text or f"They closed the connection: {event.code.__doc__}"
+            raise Disconnected(text, event.code, event.retry_after_s)
         assert isinstance(event, MessageReceived)
         message = event.message
         if not message.ANSWERS and not isinstance(message, RefusedMessage):
@@ -235,6 +294,7 @@ class Channel:
         That happens to somebody who asks on and on without reading the answers: the task that answers waits
         for room to send, so the inbox stays full, and nothing would ever notice the silence.
         """
+        assert self._to_inbox is not None
         with trio.move_on_after(limits.SILENT_AFTER_S):
             try:
                 await self._to_inbox.send(incoming)
@@ -249,18 +309,22 @@ class Channel:
             self._writing = trio.CancelScope()
             self._nursery.start_soon(self._write, self._writing)
 
-    async def _write(self, scope: trio.CancelScope) -> None:
+    async def _write(self, scope: trio.CancelScope, begun: memoryview | None = None) -> None:
+        """All there is to say. `begun`: the rest of what is on the line in part."""
         try:
             with scope:
+                if begun is not None:
+                    await self._line.write(begun)
+                    begun = None  # its memory is used again
                 while outgoing := self._session.data_to_send(WRITE_BYTES):
                     await self._line.write(outgoing)
                     if self._session.pending_bytes <= self.stride:
-                        self._room.unpark_all()
+                        self._changed()
         except Disconnected as ending:
             self._finish(ending)
         finally:
             self._writing = None
-            self._room.unpark_all()
+            self._changed()
 
 
 @asynccontextmanager
@@ -273,6 +337,8 @@ async def run_channel(greeted: Greeted) -> AsyncIterator[Channel]:
     try:
         async with background() as nursery:
             channel = Channel(greeted, nursery)
+            channel._reading = trio.CancelScope()
+            channel._to_inbox, channel._inbox = trio.open_memory_channel[Incoming](INBOX_MESSAGES)
             nursery.start_soon(channel._read, greeted.events)
             code, text = CloseCode.BYE, ""
             try:

@@ -74,7 +74,12 @@ async def connect(endpoint: Endpoint, addresses: Sequence[Address], expected: No
         return winners[0]
     faults = [error for error in failures if isinstance(error, PeerFault)]
     text = " ".join(dict.fromkeys(str(error) for error in failures))
-    raise PeerFault(faults[0].code, text) if faults else Disconnected(text)
+    if faults:
+        raise PeerFault(faults[0].code, text)
+    told = [error for error in failures if isinstance(error, Disconnected) and error.code is not None]
+    raise Disconnected(
+        text, told[0].code if told else None, max((error.retry_after_s for error in told), default=0)
+    )
 
 
 async def _greet_at(endpoint: Endpoint, address: Address, expected: NodeId | None) -> Greeted:
@@ -99,7 +104,7 @@ async def _greet_at(endpoint: Endpoint, address: Address, expected: NodeId | Non
     except OSError as error:
         raise Disconnected(f"{address} cannot be reached: {_reason(error)}.") from error
     except Disconnected as error:
-        raise Disconnected(f"{address}: {error}", error.code) from error
+        raise Disconnected(f"{address}: {error}", error.code, error.retry_after_s) from error
     except PeerFault as error:
         raise PeerFault(error.code, f"{address}: {error.text}") from error
     else:

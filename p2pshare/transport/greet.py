@@ -52,7 +52,8 @@ async def greet(
                 return Greeted(stream, session, events[0], events[1:], remote, dialed)
             for event in events:
                 if isinstance(event, Closed):
-                    raise Disconnected(event.text or "The other side closed the connection.", event.code)
+                    text = event.text or "The other side closed the connection."
+                    raise Disconnected(text, event.code, event.retry_after_s)
     raise Disconnected(f"The other side did not finish the handshake within {limits.HANDSHAKE_TIMEOUT_S} s.")
 
 

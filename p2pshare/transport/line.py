@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Awaitable
 
 import trio
 
@@ -36,6 +37,17 @@ _shared: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("memory to read
 class Line:
     """One stream, read by one task and written by one other."""
 
+    __slots__ = (
+        "_read_at",
+        "_socket",
+        "_stream",
+        "_torn",
+        "_unsent_bytes",
+        "_wake_bytes",
+        "_wake_bytes_wanted",
+        "_write_rate",
+    )
+
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._socket: trio.socket.SocketType | None = None
@@ -47,6 +59,11 @@ class Line:
         self._write_rate = 0.0  # bytes a second, while there was more to write than could be; 0: unknown
         self._unsent_bytes = 0
         self._torn = False  # whether a write was given up in the middle
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether `look` and `hang_up` do anything."""
+        return self._socket is not None
 
     @property
     def stride(self) -> int:
@@ -74,6 +91,17 @@ class Line:
                     return data
         except LOST as error:
             raise Disconnected("The connection was lost.") from error
+
+    def arrival(self) -> Awaitable[bytes | bytearray | None]:
+        """Wait for something to `look` at, or get it at once where nothing can be looked at.
+
+        Like `read`, but with no coroutine of ours, which is memory while it waits, and with raw errors.
+        """
+        if self._socket is None:
+            return self._stream.receive_some(READ_BYTES)
+        if self._socket.fileno() < 0:
+            raise trio.ClosedResourceError
+        return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105
 
     def look(self) -> memoryview | None:
         """What is there at this moment; None if nothing is. Raises `Disconnected`."""
@@ -103,6 +131,11 @@ class Line:
         if wake != self._wake_bytes and CAN_WAKE_LATE:
             self._wake_bytes = wake
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wake)
+
+    def hang_up(self) -> None:
+        """Close a socket, which wakes whoever waits for it with an error."""
+        if self._socket is not None:
+            self._socket.close()
 
     # --- writing ------------------------------------------------------------------------------------
 
@@ -135,6 +168,20 @@ class Line:
             else:
                 await trio.lowlevel.checkpoint()
         except LOST as error:
+            raise Disconnected("The connection was lost.") from error
+
+    def write_now(self, data: memoryview) -> int:
+        """As much as the system takes at this moment; returns how much that was. Raises `Disconnected`.
+
+        Only while nobody is in `write`, and what is left must be the next that is written.
+        """
+        if self._socket is None:
+            return 0
+        try:
+            return os.write(self._socket.fileno(), data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
             raise Disconnected("The connection was lost.") from error
 
     def _note_written(self, count: int, took_s: float) -> None:

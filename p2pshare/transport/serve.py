@@ -8,21 +8,30 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 
 import trio
 
 from p2pshare.addresses import Address
 from p2pshare.errors import CloseCode, Disconnected, PeerFault, Refused
-from p2pshare.limits import KEY_BYTES
+from p2pshare.limits import COME_AGAIN_S_MAX, HANDSHAKE_BYTES_MAX, KEY_BYTES
+from p2pshare.session.greeting import come_again
 from p2pshare.session.session import Session
 from p2pshare.session.states import Party
+from p2pshare.transport.admission import Admission
 from p2pshare.transport.channel import Channel, run_channel
 from p2pshare.transport.endpoint import Endpoint
-from p2pshare.transport.greet import greet
+from p2pshare.transport.greet import Greeted, greet
+
+REFUSE_WITHIN_S = 1.0
+REFUSING_MAX = 2_000  # connections that are being turned away at the same time; others hear nothing
+MISTAKE = "The other side made a mistake of its own. Try again later."
 
 log = logging.getLogger("p2pshare.serve")
 
 Handler = Callable[[Channel], Awaitable[None]]
+Attend = Callable[[Greeted, trio.Nursery], Awaitable[None]]
+"""The nursery lasts as long as the serving."""
 
 
 class Gate:
@@ -68,15 +77,47 @@ async def serve(
 ) -> None:
     """Take connections until cancelled. The handler runs inside the channel and ends it by returning."""
 
+    async def attend(greeted: Greeted, _: trio.Nursery) -> None:
+        async with run_channel(greeted) as channel:
+            try:
+                await handler(channel)
+            except (PeerFault, Disconnected, Refused):
+                raise
+            except Exception:
+                await channel.aclose(CloseCode.INTERNAL, MISTAKE)
+                raise
+
+    await serve_greeted(endpoint, listeners, attend, gate, task_status=task_status)
+
+
+async def serve_greeted(
+    endpoint: Endpoint,
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    attend: Attend,
+    gate: Gate,
+    admission: Admission | None = None,
+    accepting: trio.CancelScope | None = None,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """The same, for one who runs its channels itself: `attend` is given what the handshake led to.
+
+    Once `accepting` is cancelled nobody new is taken, and the listeners are closed.
+    """
+    refusing = trio.CapacityLimiter(REFUSING_MAX)
+
     async def take(stream: trio.abc.Stream) -> None:
         remote = endpoint.network.remote(stream)
         network = network_of(remote.host) if remote is not None else ""
         if not gate.enter(network):
-            # No word of farewell: it would cost a handshake, which is what somebody who floods us wants.
-            await trio.aclose_forcefully(stream)
+            await _turn_away(stream, COME_AGAIN_S_MAX, refusing)
             return
         try:
-            await _attend(endpoint, stream, remote, handler)
+            if admission is not None and (after_s := admission.enter(trio.current_time())):
+                await _turn_away(stream, after_s, refusing)
+                return
+            # No name is kept for what the handshake led to: whoever attends keeps what it needs of that.
+            await attend(await _greet(endpoint, stream, remote, admission), nursery)
         except (Disconnected, PeerFault, Refused) as error:
             log.debug("connection from %s ended: %s", remote, error)
         except Exception:
@@ -87,12 +128,13 @@ async def serve(
 
     async with trio.open_nursery() as nursery:
         task_status.started()
-        await trio.serve_listeners(take, list(listeners), handler_nursery=nursery)
+        with accepting or nullcontext():
+            await trio.serve_listeners(take, list(listeners), handler_nursery=nursery)
 
 
-async def _attend(
-    endpoint: Endpoint, stream: trio.abc.Stream, remote: Address | None, handler: Handler
-) -> None:
+async def _greet(
+    endpoint: Endpoint, stream: trio.abc.Stream, remote: Address | None, admission: Admission | None
+) -> Greeted:
     session = Session(
         Party.ACCEPTOR,
         endpoint.static,
@@ -101,14 +143,28 @@ async def _attend(
         ephemeral=endpoint.random_bytes(KEY_BYTES),
         buffers=endpoint.buffers,
     )
-    greeted = await greet(stream, session, remote=remote, dialed=False)
-    async with run_channel(greeted) as channel:
-        try:
-            await handler(channel)
-        except (PeerFault, Disconnected, Refused):
-            raise
-        except Exception:
-            await channel.aclose(
-                CloseCode.INTERNAL, "The other side made a mistake of its own. Try again later."
-            )
-            raise
+    try:
+        return await greet(stream, session, remote=remote, dialed=False)
+    finally:
+        if admission is not None:
+            admission.leave()
+
+
+async def _turn_away(stream: trio.abc.Stream, after_s: int, refusing: trio.CapacityLimiter) -> None:
+    """Tell them to come again later, if that costs next to nothing; never a handshake."""
+    try:
+        refusing.acquire_nowait()
+    except trio.WouldBlock:
+        await trio.aclose_forcefully(stream)
+        return
+    try:
+        with trio.move_on_after(REFUSE_WITHIN_S):
+            # Their first words are read before ours: many systems forget what was sent to them when a
+            # connection is closed on something unread.
+            await stream.receive_some(HANDSHAKE_BYTES_MAX)
+            await stream.send_all(come_again(after_s))
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass
+    finally:
+        refusing.release()
+        await trio.aclose_forcefully(stream)

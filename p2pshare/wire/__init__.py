@@ -4,7 +4,19 @@ Start at `schema.py` (how a declaration becomes a codec), then `peer.py` and `in
 Importing this package registers every message, so that a decoder knows them all.
 """
 
-from p2pshare.wire import index, peer, session
+from p2pshare.wire import account, index, peer, rules, session, wishes
 from p2pshare.wire.schema import REGISTRY, Message, Struct, decode_untrusted, encode
 
-__all__ = ["REGISTRY", "Message", "Struct", "decode_untrusted", "encode", "index", "peer", "session"]
+__all__ = [
+    "REGISTRY",
+    "Message",
+    "Struct",
+    "account",
+    "decode_untrusted",
+    "encode",
+    "index",
+    "peer",
+    "rules",
+    "session",
+    "wishes",
+]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from p2pshare import limits
-from p2pshare.kinds import FileKind
 from p2pshare.wire.fields import (
+    NO_FACET_COUNTS,
+    NO_FILTERS,
     Addresses,
     AddressField,
+    Budget,
     Count,
     Cursor,
     Digest,
-    Extension,
+    FacetCounts,
     FileId,
-    FileSize,
+    Filters,
     Hit,
     Nick,
     NodeId,
@@ -23,6 +25,8 @@ from p2pshare.wire.fields import (
     Port,
     ReceiptBytes,
     RequestId,
+    Seconds,
+    SortBy,
     Source,
     Text,
     UnixTime,
@@ -37,6 +41,9 @@ class Register(Message, kind=32, name="register"):
 
     request: RequestId = spec("Chosen by the client.")
     nick: Nick = spec("The wanted nick.")
+    code: Annotated[str, Size(0, limits.INVITE_CODE_BYTES_MAX)] = spec(
+        "From the invite, if that has one.", default=""
+    )
 
 
 class Registered(Message, kind=34, name="registered", answers=(Register,)):
@@ -50,6 +57,9 @@ class Login(Message, kind=36, name="login"):
     """Come online with the account of this connection's key."""
 
     request: RequestId = spec("Chosen by the client.")
+    resume: Annotated[bytes, Size(0, limits.RESUME_TOKEN_BYTES)] = spec(
+        "From the last `logged_in`, to go on with that session; empty for a new one.", default=b""
+    )
 
 
 class LoggedIn(Message, kind=38, name="logged_in", frame_max=8 * limits.KIB, answers=(Login,)):
@@ -64,6 +74,16 @@ class LoggedIn(Message, kind=38, name="logged_in", frame_max=8 * limits.KIB, ans
     unix_now: UnixTime = spec("The server's clock, to notice a wrong one.", default=0)
     offers_max: Count = spec(
         "How many offers the account may publish.", default=limits.OFFERS_PER_ACCOUNT_MAX
+    )
+    budgets: Annotated[tuple[Budget, ...], Size(0, limits.BUDGETS_MAX)] = spec(
+        "How often the account may ask for what; kinds that are not named have no limit of their own.",
+        default=(),
+    )
+    resume: Annotated[bytes, Size(0, limits.RESUME_TOKEN_BYTES)] = spec(
+        "Goes on with this session after the connection is lost; empty if that is not possible.", default=b""
+    )
+    resumed: bool = spec(
+        "The session that the client named goes on: what `listen` found still holds.", default=False
     )
 
 
@@ -117,23 +137,26 @@ class Published(Message, kind=50, name="published", answers=(Publish,)):
 
     request: RequestId = spec("The request it answers.")
     offers: Count = spec("How many offers the manifest has now.")
+    banned: Annotated[int, Range(0, limits.PUBLISH_BATCH)] = spec(
+        "How many of those just added are of files that are banned here: they are kept, and not found.",
+        default=0,
+    )
 
 
-class Search(Message, kind=52, name="search", frame_max=2 * limits.KIB):
+class Search(Message, kind=52, name="search", frame_max=8 * limits.KIB):
     """Find files by name, tags and filters among what people online offer."""
 
     request: RequestId = spec("Chosen by the client.")
     query: Annotated[str, Size(0, limits.QUERY_BYTES_MAX)] = spec(
-        'Words, all of which must occur; `"a phrase"`; `-word` or `-"a phrase"` to exclude.'
+        'Words, `"phrases"`, `-exclusions`, `OR`, `begin*` and filters such as `size:>10m`; see below.'
     )
-    kinds: Annotated[tuple[FileKind, ...], Size(0, 8)] = spec("Only these kinds; empty for all.", default=())
-    extensions: Annotated[tuple[Extension, ...], Size(0, limits.EXTENSIONS_MAX)] = spec(
-        "Only these extensions, lower case without a dot; empty for all.", default=()
-    )
-    size_min: FileSize = spec("Only files of at least so many bytes.", default=0)
-    size_max: FileSize = spec("Only files of at most so many bytes.", default=limits.FILE_BYTES_MAX)
+    filters: Filters = spec("What narrows it down further.", default=NO_FILTERS)
+    sort: SortBy = spec("In which order.", default=SortBy.RELEVANCE)
     cursor: Cursor = spec("From the page before; empty for the first.", default=b"")
     limit: Annotated[int, Range(1, limits.SEARCH_PAGE_MAX)] = spec("Most hits wanted.", default=50)
+    contacts: Annotated[tuple[NodeId, ...], Size(0, limits.CONTACTS_PER_SEARCH_MAX)] = spec(
+        "Whom `contacts:` in the query means, and `contacts` in the hits counts.", default=()
+    )
 
 
 class SearchHits(Message, kind=54, name="search_hits", frame_max=limits.FRAME_BYTES_MAX, answers=(Search,)):
@@ -143,6 +166,17 @@ class SearchHits(Message, kind=54, name="search_hits", frame_max=limits.FRAME_BY
     total: Count = spec("How many files match in all.")
     hits: Annotated[tuple[Hit, ...], Size(0, limits.SEARCH_PAGE_MAX)] = spec("This page.")
     cursor: Cursor = spec("Ask with it for the next page; empty on the last.", default=b"")
+    facets: FacetCounts = spec(
+        "What all matches are like; with the first page only.", default=NO_FACET_COUNTS
+    )
+    suggestion: Annotated[str, Size(0, 2 * limits.QUERY_BYTES_MAX)] = spec(
+        "A query with words spelt otherwise that finds more, if this one found little; else empty.",
+        default="",
+    )
+    instead: bool = spec(
+        "The query found nothing: `total`, `hits` and `cursor` are those of the suggestion.", default=False
+    )
+    hidden: Count = spec("How many more match that the server's rules hide.", default=0)
 
 
 class FindSources(Message, kind=56, name="find_sources"):
@@ -228,3 +262,9 @@ class ReceiptsReported(Message, kind=70, name="receipts_reported", answers=(Repo
 
     request: RequestId = spec("The request it answers.")
     news: Annotated[int, Range(0, limits.RECEIPTS_PER_REPORT)] = spec("How many of them were news.")
+
+
+class Slots(Message, kind=71, name="slots"):
+    """How long somebody new would wait for an upload slot here, told when it changes; nothing answers it."""
+
+    wait_s: Seconds = spec("How long, in seconds; 0: a slot is free.")

@@ -23,7 +23,12 @@ _MODULUS = 1 << 128
 
 def offer_hash(offer: Offer) -> bytes:
     """16 bytes that change with anything the offer says."""
-    return blake3(pack(dump(offer)), derive_key_context=CONTEXT_OFFER).digest(length=16)
+    return packed_offer_hash(pack(dump(offer)))
+
+
+def packed_offer_hash(packed: bytes) -> bytes:
+    """The hash of an offer that is in MessagePack already, in its shortest form."""
+    return blake3(packed, derive_key_context=CONTEXT_OFFER).digest(length=16)
 
 
 def change_digest(digest: bytes, *, removed: Iterable[bytes] = (), added: Iterable[bytes] = ()) -> bytes:

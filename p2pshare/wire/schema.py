@@ -29,6 +29,7 @@ import msgpack
 
 from p2pshare import limits
 from p2pshare.errors import BadMessage, CloseCode, Misuse
+from p2pshare.wire.quick import Quick, quick_loader
 
 Check = Callable[[Any], Any]
 S = TypeVar("S", bound="Struct")
@@ -77,6 +78,7 @@ class Struct:
     REQUIRED: ClassVar[int] = 0
     LOADS: ClassVar[tuple[tuple[str, Check], ...]] = ()
     DUMPS: ClassVar[tuple[tuple[str, Check], ...]] = ()
+    QUICK: ClassVar[Quick]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -201,6 +203,9 @@ def load_untrusted(struct_class: type[S], plain: Any) -> S:
 
 
 def _load(struct_class: type[S], plain: list[Any], where: str) -> S:
+    quick = struct_class.__dict__.get("QUICK") or _make_quick(struct_class)
+    if (taken := quick(plain)) is not None:
+        return taken  # type: ignore[no-any-return]
     if len(plain) < struct_class.REQUIRED:
         raise BadMessage(f"{where}: {len(plain)} fields, at least {struct_class.REQUIRED} are needed.")
     values: dict[str, Any] = {}
@@ -215,6 +220,14 @@ def _load(struct_class: type[S], plain: list[Any], where: str) -> S:
     struct = object.__new__(struct_class)
     struct.__dict__.update(values)
     return struct
+
+
+def _make_quick(struct_class: type[Struct]) -> Quick:
+    """Only when it is first needed: most messages are not, in most programs."""
+    hints = typing.get_type_hints(struct_class, include_extras=True)
+    fields = [(field.name, hints[field.name], field.load) for field in struct_class.FIELDS]
+    struct_class.QUICK = staticmethod(quick_loader(struct_class, fields, BadMessage))
+    return struct_class.QUICK
 
 
 # --- compiling a declaration -------------------------------------------------------------------------

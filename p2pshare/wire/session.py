@@ -30,6 +30,7 @@ class Close(Message, kind=2, name="close", frame_max=2 * limits.KIB):
 
     code: CloseCode = spec("The reason.")
     text: Text = spec("The reason in one sentence, fit to show.", default="")
+    retry_after_s: Seconds = spec("Not to connect again before that, in seconds.", default=0)
 
 
 class Ping(Message, kind=4, name="ping"):

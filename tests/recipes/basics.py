@@ -202,7 +202,10 @@ def texts() -> Vector:
 def links() -> Vector:
     file = FileLink(FileId(bytes(range(32))), "Blue Monday & more.flac", 31_337)
     invite = Invite(
-        SERVER.node_id, (Address("example.org", 4747), Address("2001:db8::1", 4747)), "A server, and more"
+        SERVER.node_id,
+        (Address("example.org", 4747), Address("2001:db8::1", 4747)),
+        "A server, and more",
+        "t5d5bjz6yysxqpjs",
     )
     return vector(
         "links",
@@ -220,5 +223,6 @@ def links() -> Vector:
             ("invite", format_link(invite)),
             *(("invite address", str(address)) for address in invite.addresses),
             ("invite name", invite.name),
+            ("invite code", invite.code),
         ],
     )

@@ -10,6 +10,7 @@ from p2pshare.errors import CloseCode
 from p2pshare.hashing import FileId
 from p2pshare.identity import CONTEXT_NOISE, Identity
 from p2pshare.session.cipher import PLAINTEXT_MAX, Sealer
+from p2pshare.session.greeting import come_again
 from p2pshare.session.handshake import NoiseStatic, NoiseXX, write_introduction
 from p2pshare.session.session import Session
 from p2pshare.session.states import Party, Phase
@@ -33,6 +34,7 @@ MIXED_IN = {1: ("e", "payload"), 2: ("e", "s", "payload"), 3: ("s", "payload")} 
 
 def vectors() -> Iterator[Vector]:
     yield handshake()
+    yield no_place()
     yield from handshake_failures()
     yield conversation()
     yield from records()
@@ -124,6 +126,12 @@ def handshake() -> Vector:
     return vector("handshake", "success", comment, head, body)
 
 
+def no_place() -> Vector:
+    comment = "Instead of message 2: no place now, come again in 9 seconds. The dialer ends the connection."
+    head: list[tuple[str, object]] = [("what", "no place"), *keys_of(Party.DIALER), ("retry after", 9)]
+    return vector("handshake_no_place", "success", comment, head, come_again(9))
+
+
 def handshake_failures() -> Iterator[Vector]:
     """Each feeds one end that has the keys of `handshake.txt`."""
 
@@ -161,6 +169,7 @@ def handshake_failures() -> Iterator[Vector]:
     dialer, acceptor = Party.DIALER, Party.ACCEPTOR
     yield case("payload_first", "Message 1 carries nothing.", acceptor, [prefixed(first + b"!")])
     yield case("short", "Message 1 is a key.", acceptor, [prefixed(first[:-1])])
+    yield case("no_place_back", "Only an acceptor can have no place.", acceptor, [come_again(9)])
     yield case("zero_key", "A key of zeros forces the secret.", acceptor, [prefixed(bytes(32))])
     yield case(
         "too_long",

@@ -26,6 +26,7 @@ from p2pshare.queue_tickets import issue_queue_ticket, joined_untrusted
 from p2pshare.receipts import Receipt, read_receipt_untrusted, sign_receipt
 from p2pshare.session.buffers import SpareBuffers
 from p2pshare.session.cipher import Opener
+from p2pshare.session.events import Closed
 from p2pshare.session.handshake import NoiseStatic, NoiseXX
 from p2pshare.session.inbox import Inbox
 from p2pshare.session.session import Session
@@ -179,6 +180,16 @@ def static_of(each: Vector, party: Party) -> NoiseStatic:
     return static
 
 
+def run_no_place(each: Vector) -> None:
+    static = static_of(each, Party.DIALER)
+    hello, ephemeral = Hello(role=Role.CLIENT, versions=(1,)), each.hex("dialer ephemeral private")
+    session = Session(Party.DIALER, static, hello, now=0, ephemeral=ephemeral)
+    (closed,) = session.receive_data(each.data, 0)
+    assert isinstance(closed, Closed)
+    assert (closed.code, str(closed.retry_after_s)) == (CloseCode.TOO_MANY, each["retry after"])
+    assert session.over
+
+
 def run_whole_handshake(each: Vector) -> None:
     noise = {
         party: NoiseXX(
@@ -317,6 +328,7 @@ def run_links(each: Vector) -> None:
     assert file == FileLink(FileId(each.hex("file id")), each["file name"], int(each["file size"]))
     assert isinstance(invite, Invite)
     assert (invite.server, invite.name) == (node, each["invite name"])
+    assert invite.code == each["invite code"]
     assert [str(address) for address in invite.addresses] == each.all("invite address")
 
 
@@ -325,6 +337,7 @@ RUNNERS: dict[str, Run] = {
     "plaintext": run_plaintext,
     "records": run_records,
     "handshake": run_handshake,
+    "no place": run_no_place,
     "conversation": run_conversation,
     "file": run_file,
     "piece sizes": run_piece_sizes,

@@ -31,6 +31,8 @@ def test_an_invite_looks_as_documented_and_comes_back() -> None:
 
 def test_an_invite_needs_no_name() -> None:
     invite = Invite(SERVER, (Address("1.2.3.4", 1),), "")
+    coded = Invite(SERVER, (Address("1.2.3.4", 1),), "", "a2b3")
+    assert parse_link_untrusted(format_link(coded)) == coded
     assert format_link(invite) == f"p2pshare:join?key={KEY}&at=1.2.3.4:1"
     assert parse_link_untrusted(format_link(invite)) == invite
 

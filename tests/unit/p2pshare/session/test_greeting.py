@@ -6,7 +6,7 @@ from p2pshare import limits
 from p2pshare.errors import CloseCode, PeerFault
 from p2pshare.identity import NodeId
 from p2pshare.session.events import HandshakeDone
-from p2pshare.session.greeting import Greeting
+from p2pshare.session.greeting import Greeting, come_again
 from p2pshare.session.handshake import NoiseXX
 from p2pshare.session.settle import Settled
 from p2pshare.session.states import Party, Talk
@@ -109,3 +109,20 @@ def test_a_longer_message_than_a_handshake_needs_is_refused_by_its_length(start:
     with pytest.raises(PeerFault) as caught:
         acceptor().receive_untrusted(memoryview(start))
     assert caught.value.code is CloseCode.BAD_HANDSHAKE
+
+
+def test_an_acceptor_without_a_place_says_when_to_come_again() -> None:
+    alice = dialer()
+    alice.receive_untrusted(memoryview(come_again(7)))
+    assert (alice.come_again_s, alice.done) == (7, None)
+
+
+def test_whoever_has_not_proven_who_it_is_cannot_send_anybody_away_for_long() -> None:
+    alice = dialer()
+    alice.receive_untrusted(memoryview(b"\x00\x02\xff\xff"))
+    assert alice.come_again_s == limits.COME_AGAIN_S_MAX
+
+
+def test_a_dialer_cannot_send_an_acceptor_away() -> None:
+    with pytest.raises(PeerFault):
+        acceptor().receive_untrusted(memoryview(come_again(7)))
