@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from index_server.entry import entry_untrusted, search_text, tags_of
+from index_server.search.entry import entry_untrusted, search_text, tags_of
 from p2pshare.errors import Refused
 from p2pshare.wire.fields import NO_TAGS, Offer, Tags
 from p2pshare.wire.manifest import offer_hash

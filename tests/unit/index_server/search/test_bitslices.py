@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pyroaring import BitMap
 
-from index_server.bitslices import BitSlices
+from index_server.search.bitslices import BitSlices
 from p2pshare.errors import Misuse
 
 

@@ -13,25 +13,15 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 PACKS_MAX = 1_000  # files of which a pack is kept; of the one asked for longest ago it is made anew
 MIX_PART = 4  # at least one in so many has the whole file, and one in so many a part, if there are so many
 
 
-class Holding(Protocol):
-    """A copy, as far as it matters here."""
-
-    @property
-    def account(self) -> int: ...
-
-    @property
-    def partial(self) -> bool: ...
-
-
-H = TypeVar("H", bound=Holding)
+Holders = Callable[[], tuple[list[int], list[int]]]
+"""Makes two lists of accounts, those with all of a file and those with a part; one may stand there twice."""
 
 
 @dataclass(eq=False, slots=True)
@@ -52,31 +42,32 @@ class Dealer:
         self._packs: OrderedDict[int, _Pack] = OrderedDict()
 
     def deal(
-        self, document: int, copies: Sequence[H], limit: int, is_there: Callable[[int], bool]
-    ) -> tuple[H, ...]:
-        """At most `limit` of the copies, of different accounts; all there are if they are not more.
+        self, document: int, copies: int, holders: Holders, limit: int, is_there: Callable[[int], bool]
+    ) -> list[int]:
+        """At most `limit` of the accounts that hold a document; all there are if they are not more.
 
-        `is_there` tells whether an account still holds one and is online; it is false of the asker's own.
+        `copies` is how many copies there are. `is_there` tells whether an account still holds one and is
+        online; it is false of the asker's own.
         """
-        if len(copies) <= limit:
-            return tuple({copy.account: copy for copy in copies if is_there(copy.account)}.values())
-        pack = self._packs.pop(document, None) or self._shuffled(copies)
+        if copies <= limit:
+            wholes, partials = holders()
+            return [account for account in dict.fromkeys(wholes + partials) if is_there(account)]
+        pack = self._packs.pop(document, None) or self._shuffled(holders)
         hand: set[int] = set()
-        wholes = self._wholes(pack, limit)
-        for partial, most in ((False, wholes), (True, limit), (False, limit)):  # the last fills what is left
-            self._draw(pack, copies, partial, most, hand, is_there)
+        whole = self._wholes(pack, limit)
+        for partial, most in ((False, whole), (True, limit), (False, limit)):  # the last fills what is left
+            self._draw(pack, holders, partial, most, hand, is_there)
         self._packs[document] = pack
         if len(self._packs) > PACKS_MAX:
             self._packs.popitem(last=False)
-        return tuple({copy.account: copy for copy in copies if copy.account in hand}.values())
+        return sorted(hand)
 
     def forget(self, document: int) -> None:
         """Nobody holds it any more."""
         self._packs.pop(document, None)
 
-    def _shuffled(self, copies: Sequence[H]) -> _Pack:
-        wholes = [copy.account for copy in copies if not copy.partial]
-        partials = [copy.account for copy in copies if copy.partial]
+    def _shuffled(self, holders: Holders) -> _Pack:
+        wholes, partials = holders()
         self._choose.shuffle(wholes)
         self._choose.shuffle(partials)
         return _Pack(wholes, partials, len(wholes), len(partials))
@@ -91,7 +82,7 @@ class Dealer:
     def _draw(
         self,
         pack: _Pack,
-        copies: Sequence[H],
+        holders: Holders,
         partial: bool,
         most: int,
         hand: set[int],
@@ -107,7 +98,7 @@ class Dealer:
                 continue
             if anew:
                 return
-            anew, fresh = True, self._shuffled(copies)
+            anew, fresh = True, self._shuffled(holders)
             if partial:
                 pack.partials, pack.partials_at_first = fresh.partials, fresh.partials_at_first
             else:
