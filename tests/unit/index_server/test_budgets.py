@@ -30,12 +30,19 @@ def test_people_and_things_are_counted_apart() -> None:
         take(budgets, who, 0, what)
 
 
+def test_what_is_left_can_be_told() -> None:
+    budgets = Budgets()
+    assert budgets.left(1, "searches", most=2, now=0) == 2
+    take(budgets, 1, 0)
+    assert [budgets.left(1, "searches", most=2, now=now) for now in (0, 29, 30, 900)] == [1, 1, 2, 2]
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budgets_module, "BUCKETS_MAX", 3)
     budgets = Budgets()
-    for who in (1, 1, 2, 3, 4):
+    for who in (1, 2, 3, 1, 4):
         take(budgets, who, 0)
-    take(budgets, 1, 0)  # forgotten, so forgiven
-    take(budgets, 4, 0)
     with pytest.raises(Refused):
-        take(budgets, 4, 0)
+        take(budgets, 1, 0)  # asked again since
+    for _ in range(2):
+        take(budgets, 2, 0)  # asked longest ago, so forgotten and forgiven
