@@ -16,7 +16,9 @@ import structlog
 import tomlkit
 import trio
 
-from index_server import logs, words
+from index_server import logs, restart, words
+from index_server.admin.commands import admin, restore
+from index_server.admin.serving import serve_operator
 from index_server.config import Config, Seconds, default_text, flag_of, keys, load_config, meanings
 from index_server.server import DATABASE_FILE, IndexServer, claim_folder, open_server, server_identity
 from index_server.smoke import smoke
@@ -27,6 +29,8 @@ from p2pshare.wire.fields import Role
 
 EXIT_TROUBLE = 1
 EXIT_USAGE = 2  # also what click uses
+HOT_RESTART = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *((HOT_RESTART,) if HOT_RESTART is not None else ()))
 FILES_BESIDES_CONNECTIONS = 64  # the database, the log, connections that are just being refused or tested
 
 EPILOG = """
@@ -51,7 +55,9 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    invoke_without_command=True, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Read settings from FILE."
 )
@@ -62,7 +68,10 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--version", "print_version", is_flag=True, help="Print the version, and stop.")
 @_with_settings
+@click.pass_context
 def main(
+    ctx: click.Context,
+    /,
     file: Path | None,
     check: bool,
     print_config: bool,
@@ -79,6 +88,9 @@ def main(
         config = load_config(file, os.environ, flags)
     except LocalTrouble as trouble:
         _fail(trouble, EXIT_USAGE)
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = config
+        return
     if print_config:
         click.echo(_as_toml(config), nl=False)
         return
@@ -92,7 +104,9 @@ def main(
             click.echo("OK")
         else:
             with claim_folder(config.data_folder):
-                trio.run(_run, config)
+                kept = trio.run(_run, config)
+            if kept:
+                restart.start_anew(kept)
     except LocalTrouble as trouble:
         _fail(trouble, EXIT_TROUBLE)
     except BaseExceptionGroup as group:
@@ -102,23 +116,34 @@ def main(
         _fail(_first(troubles), EXIT_TROUBLE)
 
 
-async def _run(config: Config) -> None:
+async def _run(config: Config) -> list[int]:
+    """Returns what to keep open for a start anew, nothing at a stop for good."""
+    kept: list[int] = []
     endpoint = Endpoint.create(server_identity(config.data_folder), Role.INDEX, agent=_version())
     _allow_files(config.connections.total)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with open_server(config, endpoint, config.data_folder / DATABASE_FILE) as server:
+    with trio.open_signal_receiver(*SIGNALS) as signals:
+        path, listeners = config.data_folder / DATABASE_FILE, restart.inherited(os.environ)
+        async with open_server(config, endpoint, path, listeners=listeners) as server:
             invite = words.invite_of(config, endpoint.node, server.port, discover.own_hosts())
-            # Whoever started us through a pipe waits for the invite.
-            click.echo("\n".join(words.started(config, invite, server.port)))
-            sys.stdout.flush()
-            log.info("started", port=server.port)
             async with trio.open_nursery() as nursery:
+                await nursery.start(serve_operator, server, _version())
+                # Whoever started us through a pipe waits for the invite.
+                click.echo("\n".join(words.started(config, invite, server.port)))
+                sys.stdout.flush()
+                log.info("started", port=server.port)
                 nursery.start_soon(_set_catalogue_aside, server)
                 async for number in signals:
+                    if number == HOT_RESTART:
+                        problem = await trio.to_thread.run_sync(restart.start_problem, restart.own_command())
+                        if problem:
+                            log.error("not restarted, for it could not start", why=problem)
+                            continue
+                        kept = restart.keep(server.listeners)
                     log.info("stopping", signal=signal.Signals(number).name, online=len(server.desk.online))
                     break
                 nursery.cancel_scope.cancel()
     log.info("stopped")
+    return kept
 
 
 async def _set_catalogue_aside(server: IndexServer) -> None:
@@ -177,6 +202,9 @@ def _fail(trouble: LocalTrouble, code: int) -> NoReturn:
     click.echo(str(trouble), err=True)
     sys.exit(code)
 
+
+main.add_command(admin)
+main.add_command(restore)
 
 if __name__ == "__main__":
     main()

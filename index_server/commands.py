@@ -6,36 +6,39 @@ It returns its one answer, or raises `Refused`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import trio
 
+from index_server import searching
 from index_server.accounts import Accounts
+from index_server.admin import answers as account_answers
+from index_server.admin.bulletin import Bulletin
+from index_server.admin.registration import Registration
 from index_server.broker import address_field, introduce
 from index_server.budgets import Budgets
-from index_server.catalogue import Catalogue, Copy, Found
 from index_server.config import Config
 from index_server.credit import Credit
-from index_server.entry import tags_of
 from index_server.manifests import Manifests
+from index_server.measures import Measures
 from index_server.online import Online, Visitor
 from index_server.probe import port_problem
-from index_server.query import parse_search_untrusted
+from index_server.rules import answers
+from index_server.rules.moderation import Moderation
+from index_server.search.catalogue import Catalogue
+from index_server.wishes import answers as wish_answers
+from index_server.wishes.wishes import Wishes
 from p2pshare import limits
 from p2pshare.addresses import Address
+from p2pshare.database import Database
 from p2pshare.errors import Reason, Refused
-from p2pshare.kinds import kind_of
 from p2pshare.tickets import NONCE_BYTES
 from p2pshare.transport.endpoint import Endpoint
-from p2pshare.wire import index
-from p2pshare.wire.fields import Hit, Source
+from p2pshare.wire import account, index, rules, wishes
 from p2pshare.wire.schema import Message
 
-CURSOR_BYTES = 4  # an offset into the ranked files, big-endian
-HIT_BYTES = 160  # at most, besides its path, tags and sources
-SOURCE_BYTES = 64 + limits.NICK_BYTES_MAX  # at most
 PROBLEM_CHARS = 250  # of what went wrong with a test: fits the field even at four bytes each
 
 
@@ -53,6 +56,12 @@ class Desk:
     budgets: Budgets
     port_tests: trio.CapacityLimiter
     unix_now: Callable[[], float]
+    rules: Moderation
+    database: Database
+    registration: Registration
+    bulletin: Bulletin
+    measures: Measures
+    wishes: Wishes
 
 
 @dataclass(frozen=True)
@@ -66,69 +75,15 @@ class Command:
     """How many of one connection may be under way at the same time."""
 
 
-# --- searching -------------------------------------------------------------------------------------------
-
-
-async def search(desk: Desk, visitor: Visitor, message: index.Search) -> index.SearchHits:
-    query = parse_search_untrusted(message)
-    offset = int.from_bytes(message.cursor, "big")
-    if len(message.cursor) not in (0, CURSOR_BYTES):
-        raise Refused(Reason.BAD_QUERY, "The cursor is not one of this server. Search anew.")
-    await trio.lowlevel.checkpoint()  # let others in between two searches, and a cancel
-    page = desk.catalogue.search(query, offset=offset, limit=message.limit)
-    hits: list[Hit] = []
-    room = index.SearchHits.FRAME_MAX - HIT_BYTES
-    for found in page.found:
-        hit = Hit(
-            file=found.file,
-            path=found.path,
-            size=found.size,
-            kind=kind_of(found.path),
-            changed=found.changed,
-            tags=tags_of(found.tags),
-            sources=found.sources,
-            some=_best_sources(desk, visitor, found),
-        )
-        room -= HIT_BYTES + len(hit.path.encode()) + len(found.tags) + SOURCE_BYTES * len(hit.some)
-        if room < 0:
-            break
-        hits.append(hit)
-    more = page.next_offset if len(hits) == len(page.found) else offset + len(hits)
-    cursor = b"" if more is None else more.to_bytes(CURSOR_BYTES, "big")
-    return index.SearchHits(request=message.request, total=page.total, hits=tuple(hits), cursor=cursor)
-
-
-async def find_sources(desk: Desk, visitor: Visitor, message: index.FindSources) -> index.Sources:
-    total, copies = desk.catalogue.sources(message.file, asker=visitor.account, limit=message.limit)
-    return index.Sources(request=message.request, total=total, some=tuple(_sources(desk, copies)))
-
-
-def _best_sources(desk: Desk, visitor: Visitor, found: Found) -> tuple[Source, ...]:
-    """Those who can be reached first, then those who have all of it; never the asker."""
-    sources = [source for source in _sources(desk, found.some) if source.node != visitor.node]
-    sources.sort(key=lambda source: (not source.reachable, source.partial))
-    return tuple(sources[: limits.HIT_SOURCES_MAX])
-
-
-def _sources(desk: Desk, copies: Iterable[Copy]) -> Iterable[Source]:
-    for copy in copies:
-        holder = desk.online.by_account(copy.account)
-        if holder is not None:
-            yield Source(
-                node=holder.node,
-                nick=holder.nick,
-                offer=copy.offer,
-                partial=copy.partial,
-                reachable=holder.reachable,
-            )
-
-
 # --- offering --------------------------------------------------------------------------------------------
 
 
 async def publish(desk: Desk, visitor: Visitor, message: index.Publish) -> index.Published:
     offers = await desk.manifests.publish(visitor.account, message)
-    return index.Published(request=message.request, offers=offers)
+    await desk.wishes.offered(visitor, message.added)
+    desk.rules.newcomers.look(visitor.account, visitor.registered_at, offers, desk.unix_now())
+    banned = desk.rules.count_banned([offer.file for offer in message.added])
+    return index.Published(request=message.request, offers=offers, banned=banned)
 
 
 # --- people ----------------------------------------------------------------------------------------------
@@ -194,17 +149,24 @@ async def ask_ticket(desk: Desk, visitor: Visitor, message: index.AskTicket) -> 
         nonces=desk.endpoint.random_bytes(2 * NONCE_BYTES),
         unix_now=desk.unix_now(),
     )
-    target.channel.post(caller)
+    target.post(caller)
     return issued
 
 
 COMMANDS: dict[type[Message], Command] = {
-    index.Search: Command(search, "searches_per_minute", limits.SEARCHES_OPEN_MAX),
-    index.FindSources: Command(find_sources, "sources_per_minute"),
+    index.Search: Command(searching.search, "searches_per_minute", limits.SEARCHES_OPEN_MAX),
+    index.FindSources: Command(searching.find_sources, "sources_per_minute"),
     index.Publish: Command(publish, "publishes_per_minute"),
     index.Rename: Command(rename, "renames_per_minute", open_max=1),
     index.LookUp: Command(look_up, "lookups_per_minute"),
     index.ReportReceipts: Command(report_receipts, "receipt_reports_per_minute", open_max=1),
     index.Listen: Command(listen, "port_tests_per_minute", open_max=1),
     index.AskTicket: Command(ask_ticket, "tickets_per_minute"),
+    account.AskRecord: Command(account_answers.ask_record, "record_pages_per_minute"),
+    account.EraseAccount: Command(account_answers.erase_account, "erasures_per_minute", open_max=1),
+    rules.Moderate: Command(answers.moderate, "moderation_per_minute", open_max=1),
+    rules.ListRules: Command(answers.list_rules, "moderation_per_minute"),
+    rules.AskWhy: Command(answers.ask_why, "moderation_per_minute"),
+    wishes.ChangeWishes: Command(wish_answers.change_wishes, "wish_changes_per_minute", open_max=1),
+    wishes.TakeWishHits: Command(wish_answers.take_wish_hits, "wish_hits_per_minute", open_max=1),
 }

@@ -22,7 +22,8 @@ import platformdirs
 
 from p2pshare.addresses import Address, parse_address_untrusted, parse_host_untrusted
 from p2pshare.errors import BadMessage, LocalTrouble
-from p2pshare.limits import ADDRESSES_MAX, OFFERS_PER_ACCOUNT_MAX
+from p2pshare.identity import NodeId, format_node_id, parse_node_id_untrusted
+from p2pshare.limits import ADDRESSES_MAX, OFFERS_PER_ACCOUNT_MAX, RULE_TEXT_BYTES_MAX, WISHES_MAX
 
 ENVIRONMENT_PREFIX = "P2PSHARE_INDEX_"
 DATA_FOLDER = "p2pshare-index"  # in the usual place for data of a user
@@ -59,9 +60,10 @@ class ServerSection:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountsSection:
-    open: bool
+    registration: str = _choice("open", "invite", "closed")
     registrations_per_hour: int = _number(1, 1_000_000)
     offers: int = _number(1, OFFERS_PER_ACCOUNT_MAX)
+    wishes: int = _number(0, WISHES_MAX)
     receipts: int = _number(1, 8_000)  # more of RECEIPT_TOTAL_MAX each would not add up within 63 bits
 
 
@@ -70,10 +72,14 @@ class ConnectionsSection:
     total: int = _number(1, 1_000_000)
     per_address: int = _number(1, 1_000_000)
     login_within: Seconds
+    logins_per_second: int = _number(1, 100_000)
+    grace: Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitsSection:
+    logins_per_minute: int = _number(1, 1_000_000)
+    accounts_per_address: int = _number(1, 1_000_000)
     searches_per_minute: int = _number(1, 1_000_000)
     sources_per_minute: int = _number(1, 1_000_000)
     tickets_per_minute: int = _number(1, 1_000_000)
@@ -81,8 +87,28 @@ class LimitsSection:
     publishes_per_minute: int = _number(1, 1_000_000)
     renames_per_minute: int = _number(1, 1_000_000)
     receipt_reports_per_minute: int = _number(1, 1_000_000)
+    wish_changes_per_minute: int = _number(1, 1_000_000)
+    wish_hits_per_minute: int = _number(1, 1_000_000)
+    record_pages_per_minute: int = _number(1, 1_000_000)
+    erasures_per_minute: int = _number(1, 60)
+    moderation_per_minute: int = _number(1, 1_000_000)
     port_tests_per_minute: int = _number(1, 60)
     port_tests: int = _number(1, 10_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSection:
+    host: str
+    port: int = _number(0, 65_535)  # 0: none
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesSection:
+    owners: tuple[str, ...]
+    appeal: str = _text(RULE_TEXT_BYTES_MAX)
+
+    def owner_keys(self) -> frozenset[NodeId]:
+        return frozenset(map(parse_node_id_untrusted, self.owners))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +123,8 @@ class Config:
     accounts: AccountsSection
     connections: ConnectionsSection
     limits: LimitsSection
+    web: WebSection
+    rules: RulesSection
     log: LogSection
 
     @property
@@ -225,7 +253,9 @@ def _value_untrusted(key: str, value: Any, where: str, folder: Path) -> Any:
         if hint is int:
             return _whole_number(value, *bounds["range"])
         if hint == tuple[str, ...]:
-            return _hosts(value) if key == "server.hosts" else _addresses(value)
+            return _LISTS.get(key, _addresses)(value)
+        if key == "web.host":
+            return _hosts([_string(value)])[0]
         if key == "server.data":
             return str(folder / Path(_string(value)).expanduser()) if value else ""
         return _chosen(_string(value), bounds)
@@ -286,6 +316,13 @@ def _hosts(value: Any) -> tuple[str, ...]:
         raise ValueError(error.text) from None
 
 
+def _keys(value: Any) -> tuple[str, ...]:
+    try:
+        return tuple(format_node_id(parse_node_id_untrusted(item)) for item in _list(value))
+    except BadMessage as error:
+        raise ValueError(f"{error.text} `p2pshare status --json` shows yours.") from None
+
+
 def _addresses(value: Any) -> tuple[str, ...]:
     items = _list(value)
     if len(items) > ADDRESSES_MAX:
@@ -304,3 +341,6 @@ def _address(text: str, port: int) -> Address:
             return parse_address_untrusted(text)
     except BadMessage as error:
         raise ValueError(f'"{text}": {error.text}') from None
+
+
+_LISTS = {"server.hosts": _hosts, "rules.owners": _keys}

@@ -5,7 +5,7 @@ by whomever it is told; it is the newest total of its pair that counts.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -29,9 +29,17 @@ class Exchanged:
 class Credit:
     """The receipts of this server's accounts."""
 
-    def __init__(self, database: Database, *, pairs_max: int) -> None:
-        """`pairs_max`: to how many people, and from how many, the receipts of one account are kept."""
+    def __init__(
+        self,
+        database: Database,
+        *,
+        pairs_max: int,
+        on_news: Callable[[NodeId, Receipt], None] = lambda reporter, receipt: None,
+    ) -> None:
+        """`pairs_max`: to how many people, and from how many, the receipts of one account are kept. `on_news`
+        hears who told a receipt that has a larger total than was known, and both signatures."""
         self._database = database
+        self._on_news = on_news
         self._pairs_max = pairs_max
 
     async def report(self, reporter: NodeId, receipts: Sequence[bytes]) -> int:
@@ -48,6 +56,7 @@ class Credit:
             if not receipt.signed_by_both():
                 raise Refused(Reason.FAILED, "A signature of a receipt is wrong.")
             news.append(receipt)
+            self._on_news(reporter, receipt)
         if news:
             return await self._database.write(store_receipts, news, self._pairs_max)
         return 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -14,32 +15,42 @@ import structlog
 import trio
 
 from index_server.accounts import Accounts
-from index_server.broker import address_field
+from index_server.admin.bulletin import Bulletin
+from index_server.admin.registration import Mode, Registration
 from index_server.budgets import Budgets
-from index_server.catalogue import Catalogue
 from index_server.commands import Desk
 from index_server.config import Config, ServerSection
 from index_server.credit import Credit
 from index_server.manifests import Manifests
-from index_server.online import Online, Visitor
-from index_server.requests import Requests
-from index_server.store import MIGRATIONS, Account
-from p2pshare.addresses import Address
+from index_server.measures import Measures
+from index_server.online import Online
+from index_server.rules.door import Door
+from index_server.rules.moderation import Moderation
+from index_server.search.catalogue import Catalogue
+from index_server.searching import hear_receipt, hit_of
+from index_server.sessions import keep_sessions, take_sessions
+from index_server.snapshot_file import SnapshotFile
+from index_server.speeds import Speeds
+from index_server.store import MIGRATIONS
+from index_server.visits import Grace, Visit
+from index_server.wishes.wishes import Wishes
 from p2pshare.database import open_database
-from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, PeerFault, Refused
+from p2pshare.errors import CloseCode, Disconnected, LocalTrouble
 from p2pshare.identity import Identity, create_identity, load_identity
 from p2pshare.limits import KEY_BYTES
 from p2pshare.transport import discover
-from p2pshare.transport.channel import Channel
+from p2pshare.transport.admission import Admission
 from p2pshare.transport.endpoint import Endpoint
-from p2pshare.transport.serve import Gate, network_of, serve
-from p2pshare.wire import index
-from p2pshare.wire.schema import Message
+from p2pshare.transport.greet import Greeted
+from p2pshare.transport.pulse import Pulse
+from p2pshare.transport.quiet import QuietChannel
+from p2pshare.transport.serve import serve_greeted
 
 IDENTITY_FILE = "server.identity"
 DATABASE_FILE = "index.sqlite"
+SNAPSHOT_FILE = "catalogue.snapshot"
 LOCK_FILE = "lock"
-HOUR_S = 3_600.0
+GOODBYES_AT_ONCE = 100  # said without a pause: some 5 ms
 
 log = structlog.stdlib.get_logger("index_server")
 
@@ -84,94 +95,62 @@ def server_identity(folder: Path) -> Identity:
 class IndexServer:
     """A running server. Made by `open_server`."""
 
-    def __init__(self, desk: Desk, port: int) -> None:
+    def __init__(self, desk: Desk, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
         self.desk = desk
-        self.port = port
+        self.listeners = listeners
+        self.port = desk.endpoint.network.port(listeners)
         self.filled = trio.Event()
         """Everything that was on disk at the start can be found."""
+        self.accepting = trio.CancelScope()
+        """While this is not cancelled, people can connect."""
+        self._pulse = Pulse()
 
-    async def attend(self, channel: Channel) -> None:
+    def attend(self, greeted: Greeted, nursery: trio.Nursery) -> Awaitable[None]:
         """One connection, from its handshake to its end."""
-        if channel.remote is None:
+        if greeted.remote is None:
             raise Disconnected("The connection is gone already.")
-        visitor: Visitor | None = None
-        with trio.move_on_after(self.desk.config.connections.login_within):
-            visitor = await self._log_in(channel, channel.remote)
-            if visitor is None:
-                return  # they hung up
-        if visitor is None:
-            raise PeerFault(CloseCode.SILENT, "No login came in time.")
-        online, catalogue = self.desk.online, self.desk.catalogue
-        older = online.arrive(visitor)
-        catalogue.set_online(visitor.account, True)
-        log.debug("arrived", account=visitor.account, online=len(online))
-        try:
-            if older is not None:
-                await older.channel.aclose(CloseCode.REPLACED)
-            await Requests(self.desk, visitor).serve()
-        finally:
-            if online.leave(visitor):
-                catalogue.set_online(visitor.account, False)
-                log.debug("left", account=visitor.account, online=len(online))
-                with trio.CancelScope(shield=True):
-                    await self.desk.accounts.note_seen(visitor.account)
+        channel = QuietChannel(greeted, nursery)
+        return Visit(self.desk, channel, greeted.remote, nursery, self._pulse).attend(greeted.events)
+
+    async def keep_time(self) -> None:
+        """Look after the timers of all connections, until cancelled."""
+        await self._pulse.run()
 
     async def fill_catalogue(self) -> None:
         """Make what is on disk searchable, while people come and go."""
         started = trio.current_time()
         await self.desk.manifests.list_all()
+        await self.desk.wishes.refile()
         seconds = round(trio.current_time() - started, 2)
         log.info("catalogue filled", files=len(self.desk.catalogue), seconds=seconds)
         self.filled.set()
 
+    async def expect_back(self) -> None:
+        """Whoever was online when the server stopped is online still, detached. Before anybody can come."""
+        now = trio.current_time()
+        grace_s = self.desk.config.connections.grace
+        stopped_after = int(self.desk.unix_now() - grace_s)
+        for visitor in await self.desk.database.write(take_sessions, stopped_after):
+            self.desk.online.arrive(visitor)
+            self.desk.catalogue.set_online(visitor.account, True)
+            self._pulse.watch(Grace(self.desk, visitor), now + grace_s)
+
     async def say_goodbye(self) -> None:
-        """Close every connection in the way that asks clients to come back later."""
-        async with trio.open_nursery() as nursery:
-            for visitor in self.desk.online:
-                nursery.start_soon(visitor.channel.aclose, CloseCode.GOING_AWAY)
-
-    async def _log_in(self, channel: Channel, observed: Address) -> Visitor | None:
-        """Until the client has logged in; None if it leaves instead."""
-        async for incoming in channel.incoming():
-            message = incoming.message
-            try:
-                if isinstance(message, index.Register):
-                    await channel.send(await self._register(channel, observed, message))
-                elif isinstance(message, index.Login):
-                    account = await self.desk.accounts.login(channel.peer)
-                    await channel.send(self._welcome(message, account, observed))
-                    return Visitor(account.number, account.node, account.nick, channel, observed)
-            except Refused as refused:
-                request: int = message.request  # type: ignore[attr-defined]
-                await channel.refuse(request, refused.reason, refused.text, refused.retry_after_s)
-        return None
-
-    async def _register(self, channel: Channel, observed: Address, message: index.Register) -> Message:
-        account = await self.desk.accounts.find(channel.peer)
-        if account is None:
-            self.desk.budgets.take(
-                network_of(observed.host),
-                "registrations",
-                most=self.desk.config.accounts.registrations_per_hour,
-                period_s=HOUR_S,
-                now=trio.current_time(),
-            )
-            account = await self.desk.accounts.register(channel.peer, message.nick)
-            log.info("registered", account=account.number)
-        return index.Registered(request=message.request, nick=account.nick)
-
-    def _welcome(self, message: index.Login, account: Account, observed: Address) -> Message:
-        config = self.desk.config
-        return index.LoggedIn(
-            request=message.request,
-            nick=account.nick,
-            manifest=account.manifest,
-            observed=address_field(observed),
-            server_name=config.server.name,
-            welcome=config.server.welcome,
-            unix_now=int(self.desk.unix_now()),
-            offers_max=config.accounts.offers,
-        )
+        """Write down who is online, and ask everybody to come back, spread as they are let in."""
+        self.accepting.cancel()  # whoever comes now waits for the next start, if there is one at once
+        online, per_s = self.desk.online, self.desk.config.connections.logins_per_second
+        visitors = list(online)
+        for visitor in visitors:
+            self.desk.accounts.note_seen(visitor.account)
+        await self.desk.accounts.write_seen()
+        await self.desk.database.write(keep_sessions, visitors, int(self.desk.unix_now()))
+        channels = list(online.channels())
+        for number, channel in enumerate(channels):
+            channel.close_soon(CloseCode.GOING_AWAY, retry_after_s=number // per_s)
+            if number % GOODBYES_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        for channel in channels:
+            await channel.over.wait()
 
 
 @asynccontextmanager
@@ -180,47 +159,105 @@ async def open_server(
     endpoint: Endpoint,
     database_path: Path | str,
     *,
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = (),
     threads: bool = True,
     unix_now: Callable[[], float] = time.time,
 ) -> AsyncIterator[IndexServer]:
     """A server that serves while the block runs; at its end everybody is told, and everything is on disk.
 
-    `threads` as in `open_database`. Raises `LocalTrouble` if it cannot start.
+    `listeners`: those to use, if there are some already. `threads` as in `open_database`. Raises
+    `LocalTrouble` if it cannot start.
     """
     error: BaseException | None = None
     async with open_database(database_path, MIGRATIONS, threads=threads) as database:
         catalogue = Catalogue(random.Random(endpoint.random_bytes(16)))
-        manifests = Manifests(database, catalogue, offers_max=config.accounts.offers)
+        snapshot = None
+        if str(database_path) != ":memory:":
+            snapshot = SnapshotFile(Path(database_path).with_name(SNAPSHOT_FILE), threads=threads)
+        manifests = Manifests(database, catalogue, snapshot, offers_max=config.accounts.offers)
         await manifests.start()
+        registration = Registration(
+            database,
+            Mode(config.accounts.registration),
+            random_bytes=endpoint.random_bytes,
+            unix_now=unix_now,
+        )
+        bulletin = Bulletin(database, config.server.welcome, unix_now=unix_now)
+        await registration.load()
+        await bulletin.load()
+        accounts, online = Accounts(database, registration, unix_now=unix_now), Online()
+        rules = Moderation(
+            database,
+            accounts,
+            catalogue,
+            online,
+            owners=config.rules.owner_keys(),
+            appeal=config.rules.appeal,
+            unix_now=unix_now,
+        )
+        await rules.start()
+        wishes = Wishes(database, catalogue, online, wishes_max=config.accounts.wishes)
+        await wishes.start()
         desk = Desk(
             config=config,
             endpoint=endpoint,
-            accounts=Accounts(database, is_open=config.accounts.open, unix_now=unix_now),
+            accounts=accounts,
             catalogue=catalogue,
             manifests=manifests,
-            credit=Credit(database, pairs_max=config.accounts.receipts),
-            online=Online(),
+            credit=Credit(
+                database,
+                pairs_max=config.accounts.receipts,
+                on_news=partial(hear_receipt, catalogue, online, Speeds()),
+            ),
+            online=online,
             budgets=Budgets(),
+            rules=rules,
             port_tests=trio.CapacityLimiter(config.limits.port_tests),
             unix_now=unix_now,
+            database=database,
+            registration=registration,
+            bulletin=bulletin,
+            measures=Measures(trio.current_time()),
+            wishes=wishes,
         )
-        listeners = [
+        listeners = listeners or [
             listener
             for host in config.server.hosts or (None,)
             for listener in await endpoint.network.listen(host, config.server.port)
         ]
-        server = IndexServer(desk, endpoint.network.port(listeners))
+        server = IndexServer(desk, listeners)
+        await server.expect_back()
         # Shielded, so that a cancel from outside reaches the block only: goodbye must come before the end.
         serving = trio.CancelScope(shield=True)
 
         async def serve_until_told(task_status: trio.TaskStatus[None]) -> None:
-            gate = Gate(total_max=config.connections.total, per_address_max=config.connections.per_address)
+            gate = Door(
+                rules,
+                total_max=config.connections.total,
+                per_address_max=config.connections.per_address,
+                clock=trio.current_time,
+            )
+            admission = Admission(config.connections.logins_per_second, trio.current_time())
             with serving:
-                await serve(endpoint, listeners, server.attend, gate, task_status=task_status)
+                await serve_greeted(
+                    endpoint,
+                    listeners,
+                    server.attend,
+                    gate,
+                    admission,
+                    server.accepting,
+                    task_status=task_status,
+                )
 
         async with trio.open_nursery() as nursery:
             await nursery.start(serve_until_told)
             nursery.start_soon(server.fill_catalogue)
+            nursery.start_soon(manifests.save_often)
+            nursery.start_soon(server.keep_time)
+            nursery.start_soon(accounts.keep_seen)
+            nursery.start_soon(rules.keep_tidy)
+            nursery.start_soon(wishes.load)
+            nursery.start_soon(wishes.run, partial(hit_of, desk))
             if config.server.announce:
                 nursery.start_soon(_announce, endpoint, server.port, config.server)
             try:
@@ -231,6 +268,8 @@ async def open_server(
                 await server.say_goodbye()
             serving.cancel()
             nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await manifests.save()
     if error is not None:
         raise error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from index_server.config import Config
-from p2pshare.addresses import Address, is_loopback, is_private
+from p2pshare.addresses import Address, format_address, is_loopback, is_private
 from p2pshare.identity import NodeId
 from p2pshare.limits import ADDRESSES_MAX
 from p2pshare.links import Invite, format_link
@@ -39,6 +39,13 @@ def started(config: Config, invite: Invite, port: int) -> list[str]:
     return lines
 
 
+_REGISTRATION = {
+    "open": "Anybody may register, up to {} an hour from one address.",
+    "invite": "Whoever has an invite with a code may register, up to {} an hour from one address.",
+    "closed": "Nobody new may register.",
+}
+
+
 def explained(config: Config) -> list[str]:
     """What the settings come to."""
     server, accounts, connections = config.server, config.accounts, config.connections
@@ -51,12 +58,13 @@ def explained(config: Config) -> list[str]:
         "Clients on the local network find it by themselves."
         if server.announce
         else "It is not announced on the local network.",
-        f"Anybody may register, up to {accounts.registrations_per_hour} an hour from one address."
-        if accounts.open
-        else "Nobody new may register.",
+        _REGISTRATION[accounts.registration].format(accounts.registrations_per_hour),
         f"Each account may offer {accounts.offers:,} files,"
         f" and search {config.limits.searches_per_minute:,} times a minute.",
         f"Up to {connections.total:,} clients may be connected at the same time,"
         f" {connections.per_address:,} from one address.",
+        f"The status page is at http://{format_address(Address(config.web.host, config.web.port))}/."
+        if config.web.port
+        else "There is no status page.",
         f"When it stops, clients get {server.stop_within:g} s to hear goodbye.",
     ]

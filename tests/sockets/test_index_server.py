@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
@@ -19,7 +19,7 @@ import trio.testing
 
 from index_server import commands
 from index_server.config import load_config
-from index_server.server import IndexServer, open_server
+from index_server.server import SNAPSHOT_FILE, IndexServer, open_server
 from p2pshare import limits
 from p2pshare.addresses import Address
 from p2pshare.errors import CloseCode, Disconnected, PeerFault, Reason, Refused
@@ -32,13 +32,13 @@ from p2pshare.transport.dial import dial
 from p2pshare.transport.endpoint import Endpoint
 from p2pshare.transport.serve import Gate, serve
 from p2pshare.wire import index
-from p2pshare.wire.fields import AddressField, Offer, Role
+from p2pshare.wire.fields import AddressField, Filters, Offer, Role
 from p2pshare.wire.manifest import EMPTY_MANIFEST, change_digest, offer_hash
 from p2pshare.wire.session import Cancel
 
 SERVER = Endpoint.create(Identity.from_seed(b"s" * 32), Role.INDEX)
 FILE = FileId(b"f" * 32)
-QUIET = {"server.hosts": "127.0.0.1", "server.port": "0", "server.announce": "false"}
+QUIET = {"server.hosts": "127.0.0.1", "server.port": "0", "server.announce": "false", "web.port": "0"}
 HURRY_S = 10  # what takes longer than this on loopback never ends
 
 
@@ -184,7 +184,7 @@ async def test_people_are_looked_up_by_key_or_nick_whether_online_or_not() -> No
 
 
 async def test_a_closed_server_takes_nobody_new() -> None:
-    async with house(accounts__open="no") as here, here.connected("alice") as alice:
+    async with house(accounts__registration="closed") as here, here.connected("alice") as alice:
         assert (await alice.refused(index.Register, nick="alice")).reason is Reason.REGISTRATION_CLOSED
 
 
@@ -217,7 +217,8 @@ async def test_a_later_connection_of_the_same_key_replaces_the_older() -> None:
 async def test_what_one_person_publishes_another_finds() -> None:
     async with house() as here, here.person("alice") as alice, here.person("bob") as bob:
         assert await alice.publish(*offers(7, file=FILE)) == 1
-        hits = await bob.search('wu-tang "7 mp3" -live', extensions=("mp3",), size_min=1_000, size_max=1_000)
+        filters = Filters(extensions=("mp3",), size_min=1_000, size_max=1_000)
+        hits = await bob.search('wu-tang "7 mp3" -live', filters=filters)
         [hit] = hits.hits
         assert (hits.total, hits.cursor) == (1, b"")
         assert (hit.file, hit.path, hit.sources) == (FILE, "Wu-Tang/7.mp3", 1)
@@ -498,13 +499,34 @@ async def test_a_server_that_is_asked_to_stop_says_goodbye_and_comes_back_as_it_
 
 
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    """The snapshot of the first stop is stale by then, and a change is under way."""
     async with process(tmp_path) as (here, server), here.person("alice") as alice:
         await alice.publish(*offers(1, 2))
-        manifest = alice.manifest
-        server.kill()
-        await stopped(server)
+        server.send_signal(signal.SIGTERM)
+        assert await stopped(server) == 0
+    assert (tmp_path / SNAPSHOT_FILE).exists()
     async with process(tmp_path) as (here, server), here.connected("alice") as alice:
-        assert (await alice.log_in()).manifest == manifest
+        await alice.log_in()
+        await alice.publish(*offers(3))
+        acknowledged = alice.manifest
+
+        async def publish_more() -> None:
+            with suppress(Disconnected):
+                await alice.publish(*offers(4))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publish_more)
+            await trio.testing.wait_all_tasks_blocked()
+            server.kill()
+            await stopped(server)
+    async with process(tmp_path) as (here, server), here.connected("alice") as alice:
+        kept = (await alice.log_in()).manifest
+        more = change_digest(acknowledged, added=map(offer_hash, offers(4)))
+        assert kept in (acknowledged, more)
+        with trio.fail_after(HURRY_S):
+            while (found := (await alice.search("wu-tang")).total) < 3:
+                pass
+        assert found == (3 if kept == acknowledged else 4)
 
 
 async def test_a_second_server_on_the_same_folder_is_refused_in_words(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 
 from index_server.broker import introduce
@@ -12,7 +10,6 @@ from p2pshare.addresses import Address
 from p2pshare.errors import Reason, Refused
 from p2pshare.identity import Identity
 from p2pshare.tickets import check_ticket_untrusted
-from p2pshare.transport.channel import Channel
 from p2pshare.wire.fields import AddressField
 from p2pshare.wire.index import Caller, TicketIssued
 
@@ -23,9 +20,8 @@ NOW = 1_000_000
 
 def visitor(identity: Identity, host: str, port: int | None) -> Visitor:
     """`port`: where it can be reached; None if it cannot."""
-    no_channel = cast(Channel, None)
-    observed = Address(host, 50_000)
-    return Visitor(1, identity.node_id, "nick", no_channel, observed, port, reachable=port is not None)
+    observed, token = Address(host, 50_000), bytes(16)
+    return Visitor(1, identity.node_id, "nick", None, observed, token, port, reachable=port is not None)
 
 
 def brought_together(asker: Visitor, target: Visitor) -> tuple[TicketIssued, Caller]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from index_server import store
-from index_server.catalogue import Gone
-from index_server.entry import Entry, entry_untrusted
+from index_server.search.catalogue import Gone
+from index_server.search.entry import Entry, entry_untrusted
 from index_server.store import MIGRATIONS, ManifestChange
 from p2pshare.errors import Reason, Refused
 from p2pshare.hashing import FileId
@@ -71,7 +71,7 @@ def refused(connection: sqlite3.Connection, account: int, wanted: ManifestChange
 
 def test_an_account_begins_with_an_empty_manifest(connection: sqlite3.Connection, alice: int) -> None:
     found = store.account_by_node(connection, ALICE)
-    assert found == store.Account(alice, ALICE, "alice", EMPTY_MANIFEST, 0)
+    assert found == store.Account(alice, ALICE, "alice", EMPTY_MANIFEST, 0, seen_at=100, created_at=100)
     assert store.account_by_skeleton(connection, "allce") == found
     assert store.account_by_node(connection, BOB) is None
 
@@ -99,11 +99,11 @@ def test_one_may_take_a_nick_that_looks_like_ones_own(connection: sqlite3.Connec
 def test_offers_come_back_as_they_were_put_in(connection: sqlite3.Connection, alice: int) -> None:
     entries = [entry(1, "a.mp3"), entry(2, "b/ü.flac", FILE)]
     changed = change(connection, alice, adding(EMPTY_MANIFEST, *entries))
-    assert changed == store.Changed((), 2)
+    assert (changed.gone, changed.offers) == ((), 2)
     assert store.offers_of(connection, alice, -1, 10) == entries
     assert store.offers_of(connection, alice, 1, 10) == entries[1:]
     assert store.offers_of(connection, alice, -1, 1) == entries[:1]
-    assert store.accounts_with_offers(connection) == [alice]
+    assert store.accounts_with_offers(connection).keys() == {alice}
 
 
 def test_a_change_tells_what_it_removed_and_replaced(connection: sqlite3.Connection, alice: int) -> None:
@@ -133,7 +133,8 @@ def test_a_change_that_leads_elsewhere_is_refused(connection: sqlite3.Connection
 
 def test_a_reset_begins_with_the_empty_list(connection: sqlite3.Connection, alice: int) -> None:
     change(connection, alice, adding(EMPTY_MANIFEST, entry(1), entry(2)))
-    assert change(connection, alice, adding(EMPTY_MANIFEST, entry(3), reset=True)) == store.Changed((), 1)
+    changed = change(connection, alice, adding(EMPTY_MANIFEST, entry(3), reset=True))
+    assert (changed.gone, changed.offers) == ((), 1)
     assert store.offers_of(connection, alice, -1, 10) == [entry(3)]
     assert refused(connection, alice, adding(b"x" * 16, entry(4), reset=True)) is Reason.MANIFEST_MISMATCH
 

@@ -44,7 +44,9 @@ def test_an_invite_that_does_not_reach_far_is_said_to_be_one() -> None:
 
 
 def test_settings_are_explained_in_sentences() -> None:
-    text = "\n".join(explained(config(accounts_open="no", server_announce="no", server_stop_within="2 min")))
+    text = "\n".join(
+        explained(config(accounts_registration="closed", server_announce="no", server_stop_within="2 min"))
+    )
     assert "Nobody new may register." in text
     assert "not announced" in text
     assert "120 s" in text
