@@ -2,6 +2,6 @@
 
 Start at `app.py` (which commands there are), then `run.py` (how a command meets the engine and how it ends).
 Reading order of the rest: `words.py` and `output.py` (how things are shown), `follow.py` (live progress),
-then the commands by topic: `setup.py`, `sharing.py`, `finding.py`, `playing.py` (with `players.py`),
-`transfers.py`, `network.py`, `keys.py`.
+then the commands by topic: `setup.py`, `sharing.py`, `searching.py`, `finding.py`, `playing.py`
+(with `players.py`), `transfers.py`, `network.py`, `keys.py`.
 """

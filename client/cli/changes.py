@@ -43,6 +43,9 @@ def changes(before: Look | None, now: Look) -> Iterator[str]:
     people = earlier.lan if earlier else ()
     yield from (f"{display(who)} is on the local network." for who in engine.lan if who not in people)
     yield from (f"{display(who)} left the local network." for who in people if who not in engine.lan)
+    new = engine.wish_hits_new - (earlier.wish_hits_new if earlier else 0)
+    if new > 0:
+        yield f"{words.count(new, 'new file')} for your wishes. See `p2pshare wish hits`."
     states = {view.id: view.state for view in before.downloads} if before else {}
     for view in now.downloads:
         if view.state is not states.get(view.id) and (before or view.state not in _AT_REST):
@@ -67,6 +70,8 @@ def _server(before: ServerView | None, now: ServerView) -> Iterator[str]:
             yield f"{name} can reach us from outside."
         else:
             yield f"{name} cannot reach us from outside: people behind routers may not get files from us."
+    heard = before.announcements if before else ()
+    yield from (f"{name} says, {words.announcement(said)}" for said in now.announcements if said not in heard)
 
 
 def _share(before: ShareView | None, now: ShareView) -> Iterator[str]:

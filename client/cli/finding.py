@@ -1,4 +1,4 @@
-"""search, get, browse, link: from a few words to the file."""
+"""get, browse, link: from a few words to the file."""
 
 from __future__ import annotations
 
@@ -14,63 +14,12 @@ from client.cli.follow import follow
 from client.cli.run import Ending, Exit, Run, with_engine
 from client.engine.status import DownloadState, DownloadView, ResultView
 from p2pshare.errors import Reason, Refused
-from p2pshare.kinds import FileKind
 from p2pshare.names import display
 
 NUMBERS = re.compile(r"(\d+)(?:-(\d+))?")
 MAGNET = "magnet:"
 BEST_OF = 10  # results looked at when only the best is wanted
 AT_ONCE_MAX = 1_000  # results named by one range
-
-
-@click.command(context_settings={"ignore_unknown_options": True})
-@with_engine
-@click.argument("words", nargs=-1, required=True)
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=click.Choice([kind.name.lower() for kind in FileKind]),
-    help="Only this kind; may be given again.",
-)
-@click.option("--ext", "extensions", multiple=True, help="Only this extension; may be given again.")
-@click.option(
-    "--min-size",
-    type=in_words.parse_size,
-    metavar="SIZE",
-    default="0",
-    help="At least so large: 700k, 1.5GB, 4GiB.",
-)
-@click.option("--max-size", type=in_words.parse_size, metavar="SIZE", help="At most so large.")
-@click.option("--limit", type=click.IntRange(1), default=30, show_default=True, help="Show at most so many.")
-async def search(
-    run: Run,
-    words: tuple[str, ...],
-    kinds: tuple[str, ...],
-    extensions: tuple[str, ...],
-    min_size: int,
-    max_size: int | None,
-    limit: int,
-) -> None:
-    """Search every index server. All words must fit; "quoted words" stand together, -word must not occur.
-
-    The numbers of the results can be given to `p2pshare get` until the next search.
-    """
-    await run.online()
-    query = query_of(words)
-    extensions = tuple(extension.lstrip(".").lower() for text in extensions for extension in text.split(","))
-    view = await run.face.search(query, kinds, extensions, min_size, max_size, limit)
-    run.out.result(view)
-    for problem in view.problems:
-        run.out.note(display(problem))
-    if not view.results:
-        raise Ending(f"Nothing was found for {display(query)}.", Exit.NOTHING_FOUND)
-    run.out.table(
-        ("#", "Name", ">Size", "About", ">Sources", ""), [row_of(result) for result in view.results]
-    )
-    if run.out.live:
-        shown = f"{len(view.results)} of {in_words.count(view.total, 'result')}"
-        run.out.note(f"{shown}. Download one with: p2pshare get NUMBER")
 
 
 @click.command()
@@ -126,6 +75,9 @@ async def best_match(run: Run, text: str, to_do: str, yes: bool) -> ResultView:
     view = await run.face.search(text, limit=BEST_OF)
     if not view.results:
         raise Ending(f"Nothing was found for {display(text)}.", Exit.NOTHING_FOUND)
+    if view.instead:  # a guess is for a person to look at, not to be fetched
+        meant = display(view.suggestion)
+        raise Ending(f"Nothing was found for {display(text)}. Did you mean {meant}?", Exit.NOTHING_FOUND)
     best = view.results[0]
     if best.have:
         return best
@@ -231,17 +183,6 @@ def query_of(words: tuple[str, ...]) -> str:
     if len(words) == 1:
         return words[0]
     return " ".join(f'"{word}"' if " " in word and '"' not in word else word for word in words)
-
-
-def row_of(result: ResultView) -> tuple[str, ...]:
-    return (
-        str(result.number),
-        display(result.name),
-        in_words.size(result.size),
-        in_words.about(result.kind, result.tags),
-        str(result.source_count),
-        "have" if result.have else "",
-    )
 
 
 def prepared(target: str | None) -> str | None:

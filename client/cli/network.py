@@ -39,6 +39,8 @@ def show_status(run: Run, view: EngineView) -> None:
         say(display(view.problem))
     for server in view.servers:
         say(f"Index server {_standing(server)}")
+        for line in words.notices(server):
+            say(f"  {line}")
     for who in view.lan:
         say(f"On the local network: {display(who)}")
     files, amount = sum(share.files for share in view.shares), sum(share.bytes for share in view.shares)
@@ -51,6 +53,8 @@ def show_status(run: Run, view: EngineView) -> None:
     if view.hashing_left:
         now = f": {display(view.hashing)}" if view.hashing else ""
         say(f"Hashing {words.count(view.hashing_left, 'file')} in the background{now}")
+    if view.wish_hits_new:
+        say(f"{words.count(view.wish_hits_new, 'new file')} for your wishes. See `p2pshare wish hits`.")
     say(f"Downloads: {view.downloads_running} running, {words.rate(view.download_rate)}")
     say(f"Uploads: {view.uploads_running} running, {words.rate(view.upload_rate)}")
     say(
@@ -96,6 +100,9 @@ async def join(run: Run, link: str | None) -> None:
         name = await run.face.join(link)
     run.out.result(name)
     run.out.say(f"You are on {display(name)}.")
+    for server in (await run.face.status()).servers:
+        if server.name == name and server.welcome:
+            run.out.say("\n".join(map(display, server.welcome.splitlines())))
 
 
 @click.command()

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterator
 
 import click
 
-from client.engine.status import DownloadState, DownloadView, Priority, TagsView
+from client.engine.status import (
+    AnnouncementView,
+    DownloadState,
+    DownloadView,
+    Priority,
+    ServerView,
+    TagsView,
+)
 from p2pshare.names import display
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(s|sec|m|min|h|)")
+_CLOCK = re.compile(r"(?:(\d{1,5}):)?(\d{1,5}):(\d\d)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+
+
+def notices(server: ServerView) -> Iterator[str]:
+    """What the operator of an index server says: the message of the day, and announcements."""
+    yield from map(display, server.welcome.splitlines())
+    yield from map(announcement, server.announcements)
+
+
+def announcement(said: AnnouncementView) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(said.at))
+    return f"{at}: {' '.join(map(display, said.text.splitlines()))}"
 
 
 def size(count: float) -> str:
@@ -121,3 +143,12 @@ def parse_size(text: str) -> int:
         raise click.BadParameter(f"{text!r} is no size. Write it as 700k, 1.5GB or 4GiB.")
     number, prefix, binary = match.groups()
     return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
+
+
+def parse_length(text: str) -> int:
+    """ "90", "3min", "3:45" or "1:02:03" in seconds; for options of click."""
+    if match := _LENGTH.fullmatch(text.strip()):
+        return int(float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2][:1]])
+    if clock := _CLOCK.fullmatch(text.strip()):
+        return int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + int(clock[3])
+    raise click.BadParameter(f"{text!r} is no length. Write it as 90s, 3min or 3:45.")

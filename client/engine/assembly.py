@@ -24,20 +24,23 @@ from client.engine.network.membership import Membership
 from client.engine.network.neighbours import Neighbours
 from client.engine.network.peers import Peers
 from client.engine.network.servers import Servers
-from client.engine.orders import make_folder
+from client.engine.network.slots_told import SlotsTold
+from client.engine.orders import make_folder, place_for, record_of
 from client.engine.playback.showing import Stores
 from client.engine.playback.theatre import Outside, Theatre
 from client.engine.profile import Profile
 from client.engine.remembering import Remembering
-from client.engine.search import Searcher
+from client.engine.searcher import Searcher
 from client.engine.settings import Settings, save_settings
 from client.engine.shares.publish import Publisher
 from client.engine.shares.scan import Rules
 from client.engine.shares.shares import Shares
 from client.engine.shares.tag_worker import TagWorker
 from client.engine.shelf import Shelf
+from client.engine.status import DownloadView, ResultView
 from client.engine.uploads.patrons import Patrons
 from client.engine.uploads.uploads import Uploads
+from client.engine.wishes.wishes import Wishes
 from p2pshare.database import Database
 from p2pshare.errors import LocalTrouble
 from p2pshare.hashing import PieceHashes
@@ -142,6 +145,7 @@ class Assembly:
         self.uploads.on_taker = introductions.meet
         self.uploads.others = introductions.others
         self.peers.service = self.uploads
+        self._slots_told = SlotsTold(self.servers, self.uploads.newcomer_wait_s)
         self.theatre = Theatre(
             Stores(shelf, self.downloads, machine.offload),
             self.shares,
@@ -151,9 +155,29 @@ class Assembly:
         self.neighbours = Neighbours(self.peers, endpoint.node, machine.lan_interfaces)
         self.browser = Browser(self.servers, self.peers)
         self.searcher = Searcher(database, self.servers, self.shares)
-        self.membership = Membership(
-            endpoint, self.servers, self.publisher, self.peers.on_caller, machine.chance, nursery
+        self.wishes = Wishes(
+            database,
+            self.servers,
+            self.shares,
+            fetch=self._fetch_wished,
+            rules=lambda: self.settings.wishes,
+            unix_now=machine.unix_now,
+            chance=machine.chance,
         )
+        self.membership = Membership(
+            endpoint,
+            self.servers,
+            self.publisher,
+            self.peers.on_caller,
+            self.wishes,
+            machine.chance,
+            nursery,
+        )
+
+    async def _fetch_wished(self, result: ResultView) -> DownloadView:
+        place = place_for(None, self.profile.download_folder(self.settings))
+        await self.machine.offload.run(make_folder, place.folder)
+        return await self.downloads.add(record_of(result, place, self.machine.unix_now()))
 
     def _took(self, person: NodeId, nick: str, size: int) -> None:
         self.credit.ledger.took(person, nick, size)
@@ -164,6 +188,7 @@ class Assembly:
         await self.credit.ledger.load()
         await self.remembering.load(self.machine.unix_now())
         await self.distrust.load()
+        await self.wishes.load()
         listeners = await self._listen()
         await self.nursery.start(
             serve, self.endpoint, listeners, self.peers.welcome, Gate(total_max=PEERS_MAX)
@@ -177,6 +202,8 @@ class Assembly:
         if self.settings.share_downloads:
             await self.share_downloads()
         await self.downloads.load()
+        self.nursery.start_soon(self.wishes.run)
+        self.nursery.start_soon(self._slots_told.run)
         for link in self.settings.servers:
             self.membership.use(link, self.settings.nick, self.port)
         self.look_around()

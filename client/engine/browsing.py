@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import trio
 
+from client.engine.network.asking import ask_in_time
 from client.engine.network.peers import Peers
-from client.engine.network.servers import Servers, ask_in_time
+from client.engine.network.servers import Servers
 from client.engine.search import tags_view
 from client.engine.status import EntryView, ListingView, TagsView
 from p2pshare.errors import BadMessage, Disconnected, LocalTrouble, PeerFault, Reason, Refused

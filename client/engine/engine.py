@@ -12,16 +12,20 @@ from pathlib import Path
 
 import trio
 
+from client.engine import moderating
 from client.engine.assembly import Assembly
 from client.engine.browsing import listing_view
 from client.engine.choosing import Choosing
 from client.engine.library import MIGRATIONS
 from client.engine.machine import Machine
+from client.engine.moderating import RulesView, RuleView, WhyView
+from client.engine.network import own_account
 from client.engine.orders import Orders, make_folder, place_for
 from client.engine.people import totals
 from client.engine.profile import Profile
 from client.engine.repair import repair
 from client.engine.search import file_link, kept_result
+from client.engine.search_view import NO_FILTERS, SearchFilters, SearchView
 from client.engine.settings import Settings
 from client.engine.shares.checks import Place
 from client.engine.status import (
@@ -36,11 +40,14 @@ from client.engine.status import (
     MemberView,
     PlayView,
     Priority,
-    SearchView,
+    RecordView,
+    ResultView,
     ServerState,
     SettingView,
     ShareView,
     UploadView,
+    WishHitView,
+    WishView,
 )
 from p2pshare.database import open_database
 from p2pshare.errors import LocalTrouble
@@ -121,6 +128,7 @@ class Engine:
             given_signed_people=signed.given_people,
             taken_signed=signed.taken,
             taken_signed_people=signed.taken_people,
+            wish_hits_new=self._all.wishes.new_hits,
         )
 
     def _problem(self) -> str:
@@ -141,15 +149,25 @@ class Engine:
 
     async def join(self, link: str) -> str:
         joined = await self._all.membership.join(link, self._all.settings.nick, self._all.port)
-        if joined.link not in self._all.settings.servers:
-            await self._all.change_settings(servers=(*self._all.settings.servers, joined.link))
+        others = tuple(
+            link for link in self._all.settings.servers if link not in (joined.before, joined.link)
+        )
+        await self._all.change_settings(servers=(*others, joined.link))
         return joined.name
 
     async def leave(self, server: str) -> None:
-        gone = self._all.membership.leave(server)
+        await self._forget_servers(self._all.membership.leave(server))
+
+    async def _forget_servers(self, gone: frozenset[str]) -> None:
         await self._all.change_settings(
             servers=tuple(link for link in self._all.settings.servers if link not in gone)
         )
+
+    async def account_record(self, server: str, cursor: str = "") -> RecordView:
+        return await own_account.record_page(self._all.membership, server, cursor)
+
+    async def erase_account(self, server: str) -> None:
+        await self._forget_servers(await own_account.erase(self._all.membership, server))
 
     async def rename(self, nick: str) -> None:
         await self._all.membership.rename(nick)
@@ -189,13 +207,26 @@ class Engine:
     async def search(
         self,
         query: str,
-        kinds: tuple[str, ...] = (),
-        extensions: tuple[str, ...] = (),
-        size_min: int = 0,
-        size_max: int | None = None,
+        filters: SearchFilters = NO_FILTERS,
+        sort: str = "relevance",
         limit: int = 50,
     ) -> SearchView:
-        return await self._all.searcher.search(query, kinds, extensions, size_min, size_max, limit)
+        return await self._all.searcher.search(query, filters, sort, limit)
+
+    async def search_more(self, limit: int = 50) -> SearchView:
+        return await self._all.searcher.search_more(limit)
+
+    async def add_wish(self, query: str, automatic: bool = False) -> WishView:
+        return await self._all.wishes.add(query, automatic)
+
+    async def remove_wishes(self, wishes: tuple[int, ...]) -> None:
+        await self._all.wishes.remove(wishes)
+
+    async def wishes(self) -> tuple[WishView, ...]:
+        return await self._all.wishes.views()
+
+    async def wish_hits(self, wish: int | None = None, again: bool = False) -> tuple[WishHitView, ...]:
+        return await self._all.wishes.hits(wish, again)
 
     async def browse(self, person: str, folder: str = "") -> ListingView:
         folder = folder.strip("/")
@@ -286,6 +317,43 @@ class Engine:
 
     async def put_into_group(self, person: str, group: str) -> MemberView:
         return await self._choosing.put(person, group)
+
+    # --- calls: looking after an index server -------------------------------------------------------------
+
+    async def moderate(
+        self,
+        server: str,
+        action: str,
+        subject: str,
+        target: str,
+        for_s: int = 0,
+        role: str = "nobody",
+        reason: str = "",
+        appeal: str = "",
+    ) -> RuleView:
+        return await moderating.moderate(
+            self._all.membership,
+            server,
+            action=action,
+            subject=subject,
+            target=moderating.target_of(subject, target, await self._result(target)),
+            for_s=for_s,
+            role=role,
+            reason=reason,
+            appeal=appeal,
+        )
+
+    async def server_rules(self, server: str, which: str, after: int = 0, limit: int = 40) -> RulesView:
+        return await moderating.rules_page(self._all.membership, server, which, after, limit)
+
+    async def why_ranked(self, server: str, what: str) -> WhyView:
+        return await moderating.why(self._all.membership, server, what, await self._result(what))
+
+    async def _result(self, what: str) -> ResultView | None:
+        """A result of the last search, if `what` is a number."""
+        if not (what.isascii() and what.isdigit()):
+            return None
+        return await self._all.database.read(kept_result, int(what))
 
     async def stop(self) -> None:
         # A moment later, so that whoever asked from another process gets the answer.

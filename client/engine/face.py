@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from client.engine.moderating import RulesView, RuleView, WhyView
+from client.engine.search_view import NO_FILTERS, SearchFilters, SearchView
 from client.engine.status import (
     CheckView,
     CreditView,
@@ -20,10 +22,12 @@ from client.engine.status import (
     MemberView,
     PlayView,
     Priority,
-    SearchView,
+    RecordView,
     SettingView,
     ShareView,
     UploadView,
+    WishHitView,
+    WishView,
 )
 
 
@@ -38,6 +42,13 @@ class Face(Protocol):
 
     async def leave(self, server: str) -> None:
         """Forget an index server, named by node id, name or address."""
+
+    async def account_record(self, server: str, cursor: str = "") -> RecordView:
+        """A page of everything that an index server (node id, name or address; "" if there is only one) keeps
+        about our account there."""
+
+    async def erase_account(self, server: str) -> None:
+        """Have our account there forgotten, with everything about it, and leave the server."""
 
     async def rename(self, nick: str) -> None:
         """Change the nick, here and on every server."""
@@ -54,15 +65,30 @@ class Face(Protocol):
     async def search(
         self,
         query: str,
-        kinds: tuple[str, ...] = (),
-        extensions: tuple[str, ...] = (),
-        size_min: int = 0,
-        size_max: int | None = None,
+        filters: SearchFilters = NO_FILTERS,
+        sort: str = "relevance",
         limit: int = 50,
     ) -> SearchView:
         """Search every connected index server. The results are kept, so that `get` can name them by
-        number.
+        number. Sort by "relevance", "sources", "speed", "size", "smallest", "date" or "oldest".
         """
+
+    async def search_more(self, limit: int = 50) -> SearchView:
+        """The next results of the last search, numbered on."""
+
+    async def add_wish(self, query: str, automatic: bool = False) -> WishView:
+        """Have every index server keep a search, and tell what it finds from now on; what is there already
+        comes first. With `automatic`, it is downloaded within the limits of the settings `wishes`."""
+
+    async def remove_wishes(self, wishes: tuple[int, ...]) -> None:
+        """Wish for these no longer, and forget what was found for them. Downloads go on."""
+
+    async def wishes(self) -> tuple[WishView, ...]:
+        """What is wished for, the oldest first."""
+
+    async def wish_hits(self, wish: int | None = None, again: bool = False) -> tuple[WishHitView, ...]:
+        """What was found for one wish, or for all, and never shown; with `again`, everything. It counts as
+        shown from now on, and is kept as results, so that `get` can name it by number."""
 
     async def get(self, what: str, target: str | None = None) -> tuple[DownloadView, ...]:
         """Download: the number of a result, a `magnet:` link, or `NICK/folder/or/file` as `browse` shows it.
@@ -140,6 +166,27 @@ class Face(Protocol):
 
     async def put_into_group(self, person: str, group: str) -> MemberView:
         """From now on a person (nick or node id) is one of "blocked", "everyone", "contacts", "trusted"."""
+
+    async def moderate(
+        self,
+        server: str,
+        action: str,
+        subject: str,
+        target: str,
+        for_s: int = 0,
+        role: str = "nobody",
+        reason: str = "",
+        appeal: str = "",
+    ) -> RuleView:
+        """Make or take back a rule of an index server, named as in `account_record`: "ban", "unban", "hide",
+        "unhide", "give_role", for an "account", "address", "file" or "word". A file may be a file id, a link,
+        or the number of a result. `for_s` is 0 for a ban without end."""
+
+    async def server_rules(self, server: str, which: str, after: int = 0, limit: int = 40) -> RulesView:
+        """Its "bans", what is "hidden" there, its "roles", or the "log" of its moderators; newest first."""
+
+    async def why_ranked(self, server: str, what: str) -> WhyView:
+        """What speaks there against a file: a file id, a link, or the number of a result."""
 
     async def stop(self) -> None:
         """End the engine. Downloads go on where they were at the next start."""

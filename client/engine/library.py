@@ -70,6 +70,7 @@ MIGRATIONS: tuple[str, ...] = (
         hashes BLOB NOT NULL                    -- all piece hashes, 32 bytes each
     );
     CREATE INDEX hash_cache_by_check ON hash_cache(checked_at);
+    CREATE INDEX hash_cache_by_file ON hash_cache(file_id);
 
     -- What each index server has acknowledged (publish.py).
     CREATE TABLE published(
@@ -164,10 +165,47 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY(server, person, given)
     ) WITHOUT ROWID;
 
-    -- The results of the last search, so that `get NUMBER` works in a later command.
+    -- What the person wishes for (wishes/store.py). `number` is what index servers know it by.
+    CREATE TABLE wish(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        number INTEGER NOT NULL UNIQUE,
+        query TEXT NOT NULL,
+        automatic INTEGER NOT NULL,             -- 1: what is found is downloaded by itself
+        added_at REAL NOT NULL                  -- Unix seconds
+    );
+
+    -- What was found for a wish.
+    CREATE TABLE wish_hit(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        wish INTEGER NOT NULL REFERENCES wish ON DELETE CASCADE,
+        key BLOB NOT NULL,                      -- equal for the same file, whichever server tells it
+        body BLOB NOT NULL,                     -- JSON of a ResultView
+        found_at REAL NOT NULL,
+        shown INTEGER NOT NULL DEFAULT 0,
+        to_fetch INTEGER NOT NULL,              -- 1: to be downloaded by itself, once the rules let it
+        fetched_at REAL,                        -- when that began
+        download INTEGER,                       -- its number
+        note TEXT NOT NULL DEFAULT '',          -- why that was left to the person
+        UNIQUE(wish, key)
+    );
+    CREATE INDEX wish_hit_to_fetch ON wish_hit(id) WHERE to_fetch;
+
+    -- Index servers that may keep wishes of ours.
+    CREATE TABLE wish_server(server BLOB PRIMARY KEY) WITHOUT ROWID;
+
+    -- The results of the last search (search.py), so that `get NUMBER` works in a later command.
     CREATE TABLE kept_result(
         number INTEGER PRIMARY KEY,
-        body BLOB NOT NULL
+        body BLOB NOT NULL                      -- JSON of a ResultView
     );
+
+    -- How that search goes on (search.py): what to ask each server for the next page.
+    CREATE TABLE kept_search(
+        server BLOB PRIMARY KEY,
+        question BLOB NOT NULL,                 -- wire Search
+        query TEXT NOT NULL,                    -- as it was typed
+        total INTEGER NOT NULL,                 -- how many results there are in all
+        shown INTEGER NOT NULL                  -- how many of kept_result were shown
+    ) WITHOUT ROWID;
     """,
 )

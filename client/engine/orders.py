@@ -64,6 +64,31 @@ class Order:
     """The folder that they are, if they are one."""
 
 
+def record_of(result: ResultView, place: Place, unix_now: float) -> Record:
+    """The download of something that was found."""
+    sources = tuple(
+        KnownSource(
+            parse_node_id_untrusted(source.server),
+            parse_node_id_untrusted(source.person),
+            source.nick,
+            source.offer,
+        )
+        for source in result.sources
+    )
+    file = parse_file_id_untrusted(result.file) if result.file is not None else None
+    return Record(
+        file=file,
+        person=sources[0].node if file is None and sources else None,
+        offer=sources[0].offer if file is None and sources else None,
+        size=result.size,
+        name=result.name,
+        target_folder=place.folder,
+        target_path=place.name or safe_leaf_name(result.name),
+        sources=sources,
+        added_at=unix_now,
+    )
+
+
 class Orders:
     """Makes records of downloads; starting them is up to the caller."""
 
@@ -82,35 +107,12 @@ class Orders:
             result = await self._database.read(kept_result, int(what))
             if result is None:
                 raise LocalTrouble(f"There is no result number {what}. Search first; the last search counts.")
-            return Order([self._of_result(result, place)])
+            return Order([record_of(result, place, self._unix_now)])
         if what.lower().startswith("magnet:"):
             return Order([self._of_link(what, place)])
         if "/" in what:
             return await self._of_path(what, place)
         raise LocalTrouble(f'"{what}" cannot be downloaded. {HOW}')
-
-    def _of_result(self, result: ResultView, place: Place) -> Record:
-        sources = tuple(
-            KnownSource(
-                parse_node_id_untrusted(source.server),
-                parse_node_id_untrusted(source.person),
-                source.nick,
-                source.offer,
-            )
-            for source in result.sources
-        )
-        file = parse_file_id_untrusted(result.file) if result.file is not None else None
-        return Record(
-            file=file,
-            person=sources[0].node if file is None and sources else None,
-            offer=sources[0].offer if file is None and sources else None,
-            size=result.size,
-            name=result.name,
-            target_folder=place.folder,
-            target_path=place.name or safe_leaf_name(result.name),
-            sources=sources,
-            added_at=self._unix_now,
-        )
 
     def _of_link(self, text: str, place: Place) -> Record:
         try:

@@ -1,4 +1,4 @@
-"""Searching: every index server is asked, and what they found is made into one list.
+"""What several index servers found, made into one list, and kept for a later `get NUMBER`.
 
 The same content is one result, whatever its names and whoever listed it; a file that is not hashed yet is one
 result for each person who offers it. A result that more servers rank higher stands higher.
@@ -7,38 +7,43 @@ result for each person who offers it. A result that more servers rank higher sta
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import reduce
+from operator import or_
+from typing import NamedTuple, TypeVar
 
 import msgspec
-import trio
 
-from client.engine.network.servers import ServerLink, Servers
-from client.engine.shares.shares import Shares
-from client.engine.status import ResultView, SearchView, SourceView, TagsView
-from p2pshare.database import Database
-from p2pshare.errors import Disconnected, LocalTrouble, Refused
+from client.engine.search_view import FacetsView, FacetView
+from client.engine.status import ResultView, SourceView, TagsView
 from p2pshare.hashing import FileId, format_file_id
 from p2pshare.identity import NodeId, format_node_id
-from p2pshare.kinds import FileKind
-from p2pshare.limits import EXTENSION_BYTES_MAX, FILE_BYTES_MAX, QUERY_BYTES_MAX, SEARCH_PAGE_MAX
+from p2pshare.limits import FILE_BYTES_MAX
 from p2pshare.links import FileLink, format_link
 from p2pshare.names import safe_leaf_name
-from p2pshare.wire.fields import Hit, Source, Tags
-from p2pshare.wire.index import Search, SearchHits
-from p2pshare.wire.schema import dump
+from p2pshare.wire.fields import Doubt, FacetCounts, Hit, Source, Tags
+from p2pshare.wire.index import Search
+from p2pshare.wire.schema import decode_untrusted, dump, encode
 
+K = TypeVar("K", bound=Hashable)
 RANK_SOFTENER = 10  # reciprocal rank fusion: lower would let the first place of one server decide alone
 
 Key = tuple[FileId | None, NodeId | None, int]
 
 
 def merge_hits(
-    answers: Sequence[tuple[NodeId, Sequence[Hit]]], *, limit: int, have: Collection[FileId], first: int = 1
+    answers: Sequence[tuple[NodeId, Sequence[Hit]]],
+    *,
+    limit: int | None = None,
+    have: Collection[FileId],
+    had: Collection[FileId] = (),
+    contacts: Collection[NodeId] = (),
+    first: int = 1,
 ) -> tuple[ResultView, ...]:
-    """One list from the hits of each server, best first, numbered from `first`; `have` are file ids held
-    here.
+    """One list from the hits of each server, best first, numbered from `first`.
+
+    `have` and `had` are file ids that are or were here, `contacts` the people whom the person trusts.
     """
     scores: dict[Key, float] = {}
     found: dict[Key, list[tuple[NodeId, Hit]]] = {}
@@ -48,7 +53,11 @@ def merge_hits(
             scores[key] = scores.get(key, 0.0) + 1.0 / (RANK_SOFTENER + rank)
             found.setdefault(key, []).append((server, hit))
     best = sorted(found, key=lambda key: scores[key], reverse=True)[:limit]
-    return tuple(_result(number, found[key], have) for number, key in enumerate(best, start=first))
+    results = (_result(number, found[key], contacts) for number, key in enumerate(best, start=first))
+    return tuple(
+        replace(result, have=key[0] in have, had=key[0] in had and key[0] not in have)
+        for result, key in zip(results, best, strict=True)
+    )
 
 
 def _key(hit: Hit) -> Key:
@@ -57,7 +66,7 @@ def _key(hit: Hit) -> Key:
     return None, hit.some[0].node, hit.some[0].offer
 
 
-def _result(number: int, seen: Sequence[tuple[NodeId, Hit]], have: Collection[FileId]) -> ResultView:
+def _result(number: int, seen: Sequence[tuple[NodeId, Hit]], contacts: Collection[NodeId]) -> ResultView:
     """`seen`: the same file on one or more servers."""
     _, hit = max(seen, key=lambda one: one[1].sources)
     folder, _, name = hit.path.rpartition("/")
@@ -73,9 +82,18 @@ def _result(number: int, seen: Sequence[tuple[NodeId, Hit]], have: Collection[Fi
         # People may be on several servers at once, so the counts of the servers do not add up.
         source_count=max(max(each.sources for _, each in seen), len(sources)),
         sources=tuple(sources.values()),
-        have=hit.file in have,
+        have=False,
         link=file_link(hit.file, name, hit.size) if hit.file is not None else None,
+        names=tuple(dict.fromkeys(each for _, one in seen for each in one.names if each != name)),
+        free=max(max(each.free for _, each in seen), sum(source.wait_s == 0 for source in sources.values())),
+        contacts=max(max(each.contacts for _, each in seen), sum(node in contacts for node in sources)),
+        doubts=doubts_named(reduce(or_, (each.doubts for _, each in seen))),
     )
+
+
+def doubts_named(mask: int) -> tuple[str, ...]:
+    """What a server found doubtful; what is not known here is left out."""
+    return tuple(doubt.name.lower() for doubt in Doubt if mask & doubt)
 
 
 def file_link(file: FileId, name: str, size: int) -> str:
@@ -91,113 +109,76 @@ def source_view(server: NodeId, source: Source) -> SourceView:
         offer=source.offer,
         partial=source.partial,
         reachable=source.reachable,
+        wait_s=source.wait_s,
+        speed=source.speed.name.lower(),
     )
+
+
+def facets_view(counts: Sequence[FacetCounts]) -> FacetsView:
+    """Of several servers: the same files may be on each, so the counts do not add up."""
+    kinds: dict[str, int] = {}
+    extensions: dict[str, int] = {}
+    sizes: dict[tuple[int, int], int] = {}
+    for one in counts:
+        _most(kinds, [(each.kind.name.lower(), each.files) for each in one.kinds])
+        _most(extensions, [(each.extension, each.files) for each in one.extensions])
+        _most(sizes, [((each.size_min, each.size_max), each.files) for each in one.sizes])
+    return FacetsView(
+        kinds=_by_count(kinds),
+        extensions=_by_count(extensions),
+        sizes=tuple(FacetView(_band(*band), sizes[band]) for band in sorted(sizes)),
+    )
+
+
+def _most(counts: dict[K, int], more: Iterable[tuple[K, int]]) -> None:
+    for key, files in more:
+        counts[key] = max(files, counts.get(key, 0))
+
+
+def _by_count(counts: dict[str, int]) -> tuple[FacetView, ...]:
+    return tuple(FacetView(name, counts[name]) for name in sorted(counts, key=lambda name: -counts[name]))
+
+
+def _band(size_min: int, size_max: int) -> str:
+    """What to type for sizes from the one to the other."""
+    upper = _short(size_max + 1) if size_max < FILE_BYTES_MAX else ""
+    return f"{_short(size_min) if size_min else ''}..{upper}"
+
+
+def _short(size: int) -> str:
+    for unit, step in (("g", 10**9), ("m", 10**6), ("k", 10**3)):
+        if size >= step and size % step == 0:
+            return f"{size // step}{unit}"
+    return str(size)
 
 
 def tags_view(tags: Tags) -> TagsView:
     return TagsView(*dump(tags))
 
 
-class Searcher:
-    """Asks every server and makes one list of the answers."""
-
-    def __init__(self, database: Database, servers: Servers, shares: Shares) -> None:
-        self._database = database
-        self._servers = servers
-        self._shares = shares
-
-    async def search(
-        self,
-        query: str,
-        kinds: tuple[str, ...],
-        extensions: tuple[str, ...],
-        size_min: int,
-        size_max: int | None,
-        limit: int,
-    ) -> SearchView:
-        """See `Face.search`. Raises `LocalTrouble` if nobody can be asked, or the query makes no sense."""
-        question = Search(
-            request=1,  # each server's connection has numbers of its own
-            query=_within(query, QUERY_BYTES_MAX, "The query"),
-            kinds=tuple(_kind(kind) for kind in kinds),
-            extensions=tuple(
-                _within(each.lower(), EXTENSION_BYTES_MAX, "An extension") for each in extensions
-            ),
-            size_min=min(max(size_min, 0), FILE_BYTES_MAX),
-            size_max=min(max(size_max, 0), FILE_BYTES_MAX) if size_max is not None else FILE_BYTES_MAX,
-            limit=min(limit, SEARCH_PAGE_MAX),
-        )
-        asked = self._servers.online()
-        if not asked:
-            raise LocalTrouble(
-                "No index server is connected, so nobody can be asked. `p2pshare status` says why."
-            )
-        found: list[tuple[NodeId, list[Hit]]] = []
-        totals: list[int] = []
-        problems: list[str] = []
-
-        async def ask(link: ServerLink) -> None:
-            try:
-                hits, total = await _all_pages(link, question, limit)
-            except (Refused, Disconnected) as error:
-                problems.append(f"{link.view().name or link.view().address}: {error}")
-            else:
-                found.append((link.node, hits))
-                totals.append(total)
-
-        async with trio.open_nursery() as nursery:
-            for link in asked:
-                nursery.start_soon(ask, link)
-        files = {hit.file for _, hits in found for hit in hits if hit.file is not None}
-        have = await self._shares.held_among(files)
-        results = merge_hits(found, limit=limit, have=have)
-        await self._database.write(keep_results, results)
-        return SearchView(
-            query=query,
-            total=max(totals, default=0),
-            results=results,
-            servers_asked=len(asked),
-            problems=tuple(problems),
-            more=max(totals, default=0) > len(results),
-        )
-
-
-async def _all_pages(link: ServerLink, question: Search, limit: int) -> tuple[list[Hit], int]:
-    """(the best `limit` hits of one server, how many it has in all)."""
-    hits: list[Hit] = []
-    cursor = b""
-    while True:
-        page: SearchHits = await link.ask(partial(_with_request, question, cursor))
-        hits += page.hits
-        if len(hits) >= limit or not page.cursor or not page.hits:
-            return hits[:limit], page.total
-        cursor = page.cursor
-
-
-def _with_request(question: Search, cursor: bytes, request: int) -> Search:
-    return replace(question, request=request, cursor=cursor)
-
-
-def _kind(name: str) -> FileKind:
-    try:
-        return FileKind[name.upper()]
-    except KeyError:
-        names = ", ".join(kind.name.lower() for kind in FileKind)
-        raise LocalTrouble(f'There is no kind "{name}". The kinds are: {names}.') from None
-
-
-def _within(text: str, bytes_max: int, what: str) -> str:
-    if len(text.encode()) > bytes_max:
-        raise LocalTrouble(f"{what} is too long: at most {bytes_max} bytes can be asked for.")
-    return text
-
-
 # --- keeping results for a later `get NUMBER` -------------------------------------------------------------
+
+
+class Continued(NamedTuple):
+    """How a search goes on with the next page."""
+
+    query: str
+    total: int
+    shown: int
+    """How many results of those that are kept."""
+    questions: dict[NodeId, Search]
+    """What to ask each server that has more."""
 
 
 def keep_results(connection: sqlite3.Connection, results: Iterable[ResultView]) -> None:
     """Replace what the last search found."""
     connection.execute("DELETE FROM kept_result")
+    connection.execute("DELETE FROM kept_search")
+    add_results(connection, results)
+
+
+def add_results(connection: sqlite3.Connection, results: Iterable[ResultView]) -> None:
+    """Further results of the last search."""
     connection.executemany(
         "INSERT INTO kept_result(number, body) VALUES (?, ?)",
         [(result.number, msgspec.json.encode(asdict(result))) for result in results],
@@ -208,3 +189,36 @@ def kept_result(connection: sqlite3.Connection, number: int) -> ResultView | Non
     """A result of the last search, by the number it was shown under."""
     row = connection.execute("SELECT body FROM kept_result WHERE number = ?", (number,)).fetchone()
     return msgspec.json.decode(row[0], type=ResultView) if row is not None else None
+
+
+def kept_results(connection: sqlite3.Connection) -> tuple[ResultView, ...]:
+    """All of them, by number."""
+    rows = connection.execute("SELECT body FROM kept_result ORDER BY number")
+    return tuple(msgspec.json.decode(body, type=ResultView) for (body,) in rows)
+
+
+def keep_search(connection: sqlite3.Connection, continued: Continued) -> None:
+    """Where the last search stands."""
+    connection.execute("DELETE FROM kept_search")
+    questions: dict[bytes, bytes] = {node: encode(asked) for node, asked in continued.questions.items()}
+    connection.executemany(
+        "INSERT INTO kept_search(server, question, query, total, shown) VALUES (?, ?, ?, ?, ?)",
+        [
+            (node, question, continued.query, continued.total, continued.shown)
+            for node, question in (questions or {b"": b""}).items()
+        ],
+    )
+
+
+def kept_search(connection: sqlite3.Connection) -> Continued | None:
+    """Where the last search stands; None if there was none."""
+    rows = connection.execute("SELECT server, question, query, total, shown FROM kept_search").fetchall()
+    if not rows:
+        return None
+    questions = {
+        NodeId(node): question
+        for node, body, *_ in rows
+        if node and isinstance(question := decode_untrusted(body), Search)
+    }
+    _, _, query, total, shown = rows[0]
+    return Continued(query, total, shown, questions)

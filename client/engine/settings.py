@@ -19,6 +19,7 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 from client.engine.declared import Unfit, changed, declarations, setting, tables, understood, values
 from client.engine.schedule import LINES_MAX, RATE_MAX_KIB_S, parse_line
 from p2pshare.errors import BadMessage, LocalTrouble
+from p2pshare.kinds import FileKind
 from p2pshare.limits import OPEN_FILES_MAX
 from p2pshare.links import Invite, parse_link_untrusted
 from p2pshare.names import display, nick_problem
@@ -102,6 +103,24 @@ class Groups:
 GROUPS = Groups()
 
 
+def _kinds(kinds: tuple[str, ...]) -> str | None:
+    known = [kind.name.lower() for kind in FileKind]
+    wrong = [kind for kind in kinds if kind not in known]
+    return f'"{display(wrong[0])}" is none of {", ".join(known)}.' if wrong else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WishRules:
+    """What may be downloaded without asking."""
+
+    size_max: int = setting(700, "Nothing larger than so many MiB; 0 for any size.", _quota)
+    per_day: int = setting(20, "So many files within 24 hours; the others wait.", _between(0, 10_000))
+    kinds: tuple[str, ...] = setting((), "Only these kinds, such as audio and video; none for all.", _kinds)
+
+
+WISH_RULES = WishRules()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything a person can choose. Rates in KiB per second, 0 for no limit."""
@@ -157,6 +176,7 @@ class Settings:
         lambda patterns: None if all(patterns) else "An empty pattern fits nothing; leave it out.",
     )
     groups: Groups = GROUPS
+    wishes: Annotated[WishRules, "What `p2pshare wish add --get` may download by itself."] = WISH_RULES
 
 
 def load_settings(path: Path) -> Settings:

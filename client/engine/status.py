@@ -36,6 +36,8 @@ class SourceView:
     offer: int
     partial: bool
     reachable: bool
+    wait_s: int | None = None  # for a slot, as they say; 0: one is free; None: they did not say
+    speed: str = "unknown"  # how fast they gave to others: "medium", "fast", "very_fast"
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,11 @@ class ResultView:
     sources: tuple[SourceView, ...]
     have: bool  # shared or downloaded here already
     link: str | None
-
-
-@dataclass(frozen=True)
-class SearchView:
-    """What a search found so far."""
-
-    query: str
-    total: int
-    results: tuple[ResultView, ...]
-    servers_asked: int
-    problems: tuple[str, ...]  # one sentence per server that did not answer or refused
-    more: bool  # further pages exist
+    had: bool = False  # not here now, but it was
+    names: tuple[str, ...] = ()  # other names that people have for it
+    free: int = 0  # how many of the sources say that a slot is free
+    contacts: int = 0  # how many of the sources, at least, are people in "contacts" or "trusted"
+    doubts: tuple[str, ...] = ()  # why it is ranked down: "names_differ", "new_accounts", "one_person"
 
 
 class ServerState(StrEnum):
@@ -74,6 +69,14 @@ class ServerState(StrEnum):
     ONLINE = "online"
     WAITING = "waiting to reconnect"
     REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class AnnouncementView:
+    """What the operator of an index server said to everybody."""
+
+    at: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,17 @@ class ServerView:
     offers_pending: int
     problem: str  # one sentence; empty if there is none
     retry_in_s: float
+    welcome: str = ""  # the operator's message of the day
+    announcements: tuple[AnnouncementView, ...] = ()  # oldest first
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """One page of everything that an index server keeps about our account."""
+
+    server: str  # its name
+    lines: tuple[str, ...]  # each a JSON object
+    cursor: str  # for the next page; empty on the last
 
 
 @dataclass(frozen=True)
@@ -298,6 +312,32 @@ class CreditView:
 
 
 @dataclass(frozen=True)
+class WishView:
+    """A search that index servers keep for us."""
+
+    id: int
+    query: str
+    automatic: bool  # what is found is downloaded by itself
+    added_at: float
+    hits: int  # files found
+    new: int  # of these, never shown
+    problem: str  # why it finds nothing more, or not everywhere; empty if all is well
+
+
+@dataclass(frozen=True)
+class WishHitView:
+    """A file that was found for a wish."""
+
+    wish: int
+    query: str
+    found_at: float
+    new: bool  # never shown before
+    download: int | None  # its number, if it was downloaded by itself
+    note: str  # why that was left to the person; empty if nobody wanted it
+    result: ResultView
+
+
+@dataclass(frozen=True)
 class EntryView:
     """One line of somebody's shares."""
 
@@ -348,3 +388,4 @@ class EngineView:
     given_signed_people: int = 0
     taken_signed: int = 0
     taken_signed_people: int = 0
+    wish_hits_new: int = 0  # files found for wishes that were never shown

@@ -11,11 +11,12 @@ from client.engine.network.servers import ServerLink, Servers
 from p2pshare.database import Database
 from p2pshare.errors import Disconnected, LocalTrouble, Refused
 from p2pshare.identity import NodeId
-from p2pshare.limits import RECEIPTS_PER_REPORT
+from p2pshare.limits import MIB, RECEIPTS_PER_REPORT
 from p2pshare.wire.index import ReportReceipts
 
 REPORT_S = 900.0  # the newest of each pair, and nobody waits for them
 BATCH_S = 60.0  # between two reports while there is more to tell
+MUCH_BYTES = 64 * MIB  # of one pair, told at once: a server tells from two such reports how fast it went
 
 
 class Reporting:
@@ -34,7 +35,8 @@ class Reporting:
             await trio.sleep(BATCH_S)
             for link in self._servers.online() if self._wanted() else ():
                 rested_s[link.node] = rested_s.get(link.node, REPORT_S) + BATCH_S
-                if rested_s[link.node] >= REPORT_S and not await self._report(link):
+                soon = rested_s[link.node] >= REPORT_S or await self._database.read(_much_is_news, link.node)
+                if soon and not await self._report(link):
                     rested_s[link.node] = 0.0
 
     async def _report(self, link: ServerLink) -> bool:
@@ -63,6 +65,17 @@ def _unreported(connection: sqlite3.Connection, server: NodeId, limit: int) -> l
         " WHERE credit.signed > coalesce(told.signed, 0) ORDER BY credit.person, credit.given LIMIT ?",
         (server, limit),
     ).fetchall()
+
+
+def _much_is_news(connection: sqlite3.Connection, server: NodeId) -> bool:
+    """What we took; of what we gave, the takers tell when it was."""
+    rows = connection.execute(
+        "SELECT 1 FROM credit LEFT JOIN receipt_reported AS told"
+        " ON told.server = ? AND told.person = credit.person AND told.given = credit.given"
+        " WHERE credit.given = 0 AND credit.signed > coalesce(told.signed, 0) + ? LIMIT 1",
+        (server, MUCH_BYTES),
+    )
+    return rows.fetchone() is not None
 
 
 def _note_reported(connection: sqlite3.Connection, server: NodeId, rows: list[_Row]) -> None:

@@ -13,9 +13,9 @@ from client.engine.downloads.resting import Resting
 from client.engine.downloads.supplier import FOR_GOOD
 from client.engine.downloads.whole_files import Arrived
 from client.engine.meter import RateMeter
+from client.engine.network.asking import ask_in_time
 from client.engine.network.backoff import Backoff
 from client.engine.network.peers import PeerLink, QueuePlace
-from client.engine.network.servers import ask_in_time
 from client.engine.status import DownloadSourceView
 from p2pshare.errors import CloseCode, Disconnected, PeerFault, Reason, Refused
 from p2pshare.hashing import whole_file_hashes

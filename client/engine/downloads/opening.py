@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client.engine.network.servers import ask_in_time
+from client.engine.network.asking import ask_in_time
 from p2pshare.errors import CloseCode, PeerFault, Reason, Refused
 from p2pshare.hashing import FileId, check_hashes_untrusted, piece_count, piece_size_for
 from p2pshare.limits import HASHES_PER_MESSAGE, KEY_BYTES

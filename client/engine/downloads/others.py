@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import trio
 
 from client.engine.downloads.records import KnownSource
-from client.engine.network.servers import ask_in_time
+from client.engine.network.asking import ask_in_time
 from p2pshare.errors import Disconnected, PeerFault, Refused
 from p2pshare.hashing import FileId
 from p2pshare.identity import NodeId

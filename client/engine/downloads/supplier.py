@@ -16,9 +16,9 @@ from client.engine.downloads.records import KnownSource, Record
 from client.engine.downloads.source import Ask
 from client.engine.downloads.surroundings import Surroundings
 from client.engine.meter import RateMeter
+from client.engine.network.asking import ask_in_time
 from client.engine.network.backoff import Backoff
 from client.engine.network.peers import PeerLink, QueuePlace
-from client.engine.network.servers import ask_in_time
 from client.engine.status import DownloadSourceView
 from p2pshare.errors import CloseCode, Disconnected, PeerFault, Reason, Refused
 from p2pshare.hashing import PieceHashes, piece_count

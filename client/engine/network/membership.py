@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import trio
 
-from client.engine.network.servers import Publisher, ServerLink, Servers
+from client.engine.network.servers import Publisher, ServerLink, Servers, Wishing
 from client.engine.status import ServerState
 from p2pshare.addresses import parse_address_untrusted
 from p2pshare.errors import BadMessage, Disconnected, LocalTrouble, PeerFault, Refused
-from p2pshare.identity import NodeId, format_node_id
+from p2pshare.identity import NodeId
 from p2pshare.links import Invite, format_link, parse_link_untrusted
 from p2pshare.names import nick_problem
 from p2pshare.transport.dial import dial
@@ -30,6 +30,7 @@ class Joined:
 
     name: str
     link: str  # its invite
+    before: str  # the invite it was used by until now, if it was used
 
 
 class Membership:
@@ -41,6 +42,7 @@ class Membership:
         servers: Servers,
         publisher: Publisher,
         on_caller: Callable[[NodeId, Caller], Awaitable[None]],
+        wishing: Wishing,
         chance: random.Random,
         nursery: trio.Nursery,
     ) -> None:
@@ -49,6 +51,7 @@ class Membership:
         self._servers = servers
         self._publisher = publisher
         self._on_caller = on_caller
+        self._wishing = wishing
         self._chance = chance
         self._nursery = nursery
         self._scopes: dict[NodeId, trio.CancelScope] = {}
@@ -62,7 +65,16 @@ class Membership:
     def _use(self, invite: Invite, nick: str, port: int) -> ServerLink:
         if invite.server in self._servers.links:
             return self._servers.links[invite.server]
-        link = ServerLink(self._endpoint, invite, nick, port, self._publisher, self._on_caller, self._chance)
+        link = ServerLink(
+            self._endpoint,
+            invite,
+            nick,
+            port,
+            self._publisher,
+            self._on_caller,
+            self._wishing,
+            self._chance,
+        )
         self._servers.links[invite.server] = link
         scope = self._scopes[invite.server] = trio.CancelScope()
         self._nursery.start_soon(self._run, link, scope)
@@ -79,19 +91,22 @@ class Membership:
         server is not kept then.
         """
         invite = await self._invite(text.strip())
-        known = invite.server in self._servers.links
+        older = self._servers.links.get(invite.server)
+        before = format_link(older.invite) if older is not None else ""
+        if older is not None and invite.code and not older.online.value:
+            self._forget(invite.server)  # it was perhaps not let in for want of a code
         link = self._use(invite, nick, port)
         link.retry()
         with trio.move_on_after(JOIN_TIMEOUT_S):
             while True:
                 view = link.view()
                 if view.state is ServerState.ONLINE:
-                    return Joined(view.name or view.address, format_link(invite))
+                    return Joined(view.name or view.address, format_link(link.invite), before)
                 if view.state in (ServerState.REFUSED, ServerState.WAITING) and view.problem:
                     break
                 await trio.sleep(LOOK_S)
         problem = link.view().problem or "It did not answer in time."
-        if not known:
+        if older is None:
             self._forget(invite.server)
         raise Disconnected(f"The index server could not be joined. {problem}")
 
@@ -118,12 +133,22 @@ class Membership:
             raise Disconnected(f"No index server answers there. {error}") from error
 
     def leave(self, what: str) -> frozenset[str]:
-        """Forget a server, given by node id, name or address; returns its invite in every spelling known."""
-        for node, link in list(self._servers.links.items()):
+        """Forget a server; returns its invite in every spelling known. Raises as `link_of`."""
+        link = self.link_of(what)
+        self._forget(link.node)
+        return frozenset({format_link(link.invite)})
+
+    def link_of(self, what: str) -> ServerLink:
+        """The server given by node id, name or address; by "" the only one. Raises `LocalTrouble`."""
+        links = list(self._servers.links.values())
+        if not what and len(links) == 1:
+            return links[0]
+        for link in links:
             view = link.view()
-            if what in (view.server, view.name, view.address, format_node_id(node), format_link(link.invite)):
-                self._forget(node)
-                return frozenset({format_link(link.invite)})
+            if what in (view.server, view.name, view.address, format_link(link.invite)):
+                return link
+        if not what:
+            raise LocalTrouble("Say which index server you mean. `p2pshare status` lists them.")
         raise LocalTrouble(f'No index server called "{what}" is used. `p2pshare status` lists them.')
 
     def _forget(self, server: NodeId) -> None:

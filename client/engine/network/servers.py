@@ -9,7 +9,10 @@ from typing import Any, Protocol
 
 import trio
 
+from client.engine.network.asking import ask_in_time, ask_in_turn
 from client.engine.network.backoff import Backoff
+from client.engine.network.notices import Notices
+from client.engine.network.pace import Pace
 from client.engine.status import ServerState, ServerView
 from client.engine.watch import Watch
 from p2pshare.addresses import Address
@@ -20,6 +23,7 @@ from p2pshare.transport.background import background
 from p2pshare.transport.channel import Channel
 from p2pshare.transport.dial import dial
 from p2pshare.transport.endpoint import Endpoint
+from p2pshare.wire.account import Announcement
 from p2pshare.wire.fields import FileId, Source
 from p2pshare.wire.index import (
     AskTicket,
@@ -38,8 +42,8 @@ from p2pshare.wire.index import (
     TicketIssued,
 )
 from p2pshare.wire.schema import Message
+from p2pshare.wire.wishes import WishHits
 
-ANSWER_TIMEOUT_S = 20.0  # a server that is slower is treated as one that is gone
 HOPELESS_S = 600.0  # wait after a refusal that a person has to mend (nick taken, banned)
 ONLINE_WAIT_S = 3.0  # for a server that is needed now and may just be connecting
 ONLINE_LOOK_S = 0.2  # whoever wants to ask a server looks again whether one is there
@@ -63,6 +67,16 @@ class Publisher(Protocol):
 
     async def told(self, server: NodeId) -> int:
         """How many offers it has acknowledged."""
+
+
+class Wishing(Protocol):
+    """Whose wishes a server keeps (`wishes/`)."""
+
+    async def keep(self, link: ServerLink) -> None:
+        """See that it keeps what it should, while it is connected."""
+
+    async def heard(self, link: ServerLink, message: WishHits) -> None:
+        """It found something."""
 
 
 @dataclass
@@ -90,21 +104,27 @@ class ServerLink:
         port: int,
         publisher: Publisher,
         on_caller: Callable[[NodeId, Caller], Awaitable[None]],
+        wishing: Wishing,
         chance: random.Random,
     ) -> None:
         """`port` is where we take connections. `on_caller` hears of people who were given a ticket to us."""
         self.invite = invite
         self.nick = nick
         self.online = Watch(False)
+        self.logins = 0  # how often we came online there
+        self.notices = Notices()
         self._endpoint = endpoint
         self._port = port
         self._publisher = publisher
         self._on_caller = on_caller
+        self._wishing = wishing
         self._chance = chance
         self._standing = _Standing(name=invite.name)
+        self._pace = Pace()
         self._clock: tuple[float, float] | None = None  # what it said, and when by a clock that never jumps
         self._channel: Channel | None = None
         self._retry_now = trio.Event()
+        self._resume = b""  # goes on with our session there when the connection is lost
 
     @property
     def node(self) -> NodeId:
@@ -130,6 +150,8 @@ class ServerLink:
             retry_in_s=max(0.0, at.retry_at - trio.current_time())
             if at.state is ServerState.WAITING
             else 0.0,
+            welcome=self.notices.welcome,
+            announcements=self.notices.heard,
         )
 
     def unix_now(self) -> float | None:
@@ -146,7 +168,12 @@ class ServerLink:
             raise Disconnected(
                 f"The index server {self._standing.name or self.invite.addresses[0]} is not connected."
             )
-        return await ask_in_time(channel, build(channel.next_request()))
+        return await ask_in_turn(self._pace, channel, build(channel.next_request()))
+
+    def tell(self, message: Message) -> None:
+        """Say something that is not answered. Nothing happens while not online."""
+        if self._channel is not None:
+            self._channel.post(message)
 
     async def rename(self, nick: str) -> None:
         """Raises `Refused` if the nick cannot be had here."""
@@ -182,11 +209,15 @@ class ServerLink:
                     Reason.REGISTRATION_CLOSED,
                 )
                 told_s = error.retry_after_s or (HOPELESS_S if hopeless else 0)
+                if error.reason is Reason.BANNED:
+                    told_s = min(told_s, HOPELESS_S)  # a ban may be taken back before its time
                 self._standing.state = ServerState.REFUSED if hopeless else ServerState.WAITING
                 self._standing.problem = error.text
             except (Disconnected, PeerFault) as error:
                 if getattr(error, "code", None) is CloseCode.REPLACED:
                     told_s = HOPELESS_S  # two programs with one key would throw each other out for ever
+                elif isinstance(error, Disconnected):
+                    told_s = error.retry_after_s
                 self._standing.state = ServerState.WAITING
                 self._standing.problem = str(error)
             finally:
@@ -202,7 +233,8 @@ class ServerLink:
 
     async def _log_in(self, channel: Channel) -> LoggedIn:
         async def login() -> LoggedIn:
-            answer: LoggedIn = await ask_in_time(channel, Login(request=channel.next_request()))
+            message = Login(request=channel.next_request(), resume=self._resume)
+            answer: LoggedIn = await ask_in_time(channel, message)
             return answer
 
         try:
@@ -210,11 +242,15 @@ class ServerLink:
         except Refused as error:
             if error.reason is not Reason.NOT_REGISTERED:
                 raise
-            await ask_in_time(channel, Register(request=channel.next_request(), nick=self.nick))
+            code = self.invite.code
+            await ask_in_time(channel, Register(request=channel.next_request(), nick=self.nick, code=code))
             welcome = await login()
+        self._pace.told(welcome.budgets, trio.current_time())
+        self._resume = welcome.resume
         if self.nick and welcome.nick != self.nick:
             try:
-                renamed = await ask_in_time(channel, Rename(request=channel.next_request(), nick=self.nick))
+                question = Rename(request=channel.next_request(), nick=self.nick)
+                renamed = await ask_in_turn(self._pace, channel, question)
                 self._standing.nick = renamed.nick
                 return welcome
             except Refused as error:
@@ -228,19 +264,28 @@ class ServerLink:
         self._clock = (welcome.unix_now, trio.current_time()) if welcome.unix_now else None
         self._standing.state = ServerState.ONLINE
         self._standing.name = welcome.server_name or self.invite.name
+        self.notices.welcome = welcome.welcome
         self._standing.problem = self._standing.problem if welcome.nick != self.nick else ""
+        self.logins += 1
         self.online.set(True)
         async with background() as nursery:
-            nursery.start_soon(self._tell_port, channel)
+            if not welcome.resumed:  # else the server knows it, and has tested it
+                nursery.start_soon(self._tell_port, channel)
             nursery.start_soon(self._publish, channel, welcome.manifest)
+            nursery.start_soon(self._wishing.keep, self)
             async for incoming in channel.incoming():
                 if isinstance(incoming.message, Caller):
                     await self._on_caller(self.node, incoming.message)
+                elif isinstance(incoming.message, Announcement):
+                    self.notices.hear(incoming.message)
+                elif isinstance(incoming.message, WishHits):
+                    nursery.start_soon(self._wishing.heard, self, incoming.message)
         raise channel.ending or Disconnected
 
     async def _tell_port(self, channel: Channel) -> None:
         try:
-            found = await ask_in_time(channel, Listen(request=channel.next_request(), port=self._port))
+            question = Listen(request=channel.next_request(), port=self._port)
+            found = await ask_in_turn(self._pace, channel, question)
             self._standing.reachable = found.reachable
         except (Refused, Disconnected):
             self._standing.reachable = None
@@ -259,8 +304,8 @@ class ServerLink:
                     continue
                 self._standing.pending = await self._publisher.pending(self.node)
                 try:
-                    published: Published = await ask_in_time(
-                        channel, with_request(batch, channel.next_request())
+                    published: Published = await ask_in_turn(
+                        self._pace, channel, replace(batch, request=channel.next_request())
                     )
                 except Refused as error:
                     if error.reason is Reason.MANIFEST_MISMATCH:
@@ -272,6 +317,8 @@ class ServerLink:
                     await trio.sleep(error.retry_after_s or REFUSED_PAUSE_S)
                     continue
                 digest = batch.result
+                if published.banned:
+                    self._standing.problem = f"{published.banned} of your files are banned on this server."
                 self._standing.published = published.offers
                 try:
                     await self._publisher.acknowledge(self.node, batch)
@@ -351,15 +398,3 @@ class Servers:
             await link.online.other_than(False)
         issued: TicketIssued = await link.ask(lambda request: AskTicket(request=request, node=node))
         return issued, [Address(address.host, address.port) for address in issued.addresses]
-
-
-async def ask_in_time(channel: Channel, message: Message) -> Any:
-    """The answer, or `Disconnected` if it takes too long."""
-    with trio.move_on_after(ANSWER_TIMEOUT_S):
-        return await channel.ask(message)
-    await channel.aclose(CloseCode.SILENT, f"No answer within {ANSWER_TIMEOUT_S:.0f} s.")
-    raise Disconnected("The index server does not answer.")
-
-
-def with_request(batch: Publish, request: int) -> Publish:
-    return replace(batch, request=request)

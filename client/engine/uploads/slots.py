@@ -249,6 +249,14 @@ class Slots:
         """Raises KeyError for who is not here, or lost the connection."""
         return self._places(now)[person]
 
+    def newcomer_wait_s(self, now: float) -> int:
+        """How long somebody new, one of everyone, would wait; 0 if a slot is free."""
+        group = Group.EVERYONE
+        waiting = sum(place.group is group for place in self._line.values())
+        if not waiting and self._free(group):
+            return 0
+        return max(1, self._wait_s(group, waiting + 1, self._ends(group, now)))
+
     def changes(self, now: float) -> dict[NodeId, Place]:
         """The places whose position changed since the last call, of those who are connected."""
         if not self._moved:
@@ -272,11 +280,7 @@ class Slots:
     def _places(self, now: float) -> dict[NodeId, Place]:
         places = dict.fromkeys(self._holders, Place(0, 0))
         for group in SERVED:
-            ends = sorted(
-                max(0.0, place.began_at + self._turn_s - now)
-                for place in self._holders.values()
-                if place.pool is group
-            )
+            ends = self._ends(group, now)
             position = 0
             for person in self._in_order(group, now):
                 position += 1
@@ -287,6 +291,14 @@ class Slots:
                     wait_s = max(self._wait_s(group, position, ends), math.ceil(place.rests_until - now))
                     places[person] = Place(position, wait_s)
         return places
+
+    def _ends(self, pool: Group, now: float) -> list[float]:
+        """In how many seconds each turn in the slots of a group should be over."""
+        return sorted(
+            max(0.0, place.began_at + self._turn_s - now)
+            for place in self._holders.values()
+            if place.pool is pool
+        )
 
     def _wait_s(self, group: Group, position: int, ends: list[float]) -> int:
         """How long it should take from this position to a slot, by the turns so far, in whole seconds."""

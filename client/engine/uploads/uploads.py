@@ -233,6 +233,10 @@ class Uploads:
             return Place(0 if has_turn else 1, 0)
         return self._slots.place(person, trio.current_time())
 
+    def newcomer_wait_s(self) -> int:
+        """How long somebody new would wait for a slot; 0 if one is free."""
+        return self._slots.newcomer_wait_s(trio.current_time())
+
     def queue_ticket(self, person: NodeId, *, again: bool = False) -> bytes:
         """For somebody who waits, if they need another than they were given, or are to be told `again`."""
         since = self._slots.since(person)

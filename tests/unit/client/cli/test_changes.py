@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from client.cli.changes import Look, changes
-from client.engine.status import DownloadState, EngineView, ServerState, ShareView, UploadView
+from client.engine.status import (
+    AnnouncementView,
+    DownloadState,
+    EngineView,
+    ServerState,
+    ShareView,
+    UploadView,
+)
 from tests.fake_face import ANNA, FakeFace, download_view, server_view
 
 
@@ -36,6 +43,15 @@ async def test_a_first_look_tells_all_but_what_is_over(quiet: EngineView) -> Non
         "anna (x) is on the local network.",
         "a: paused, 0 %",
     ]
+
+
+async def test_an_announcement_is_a_line_once(quiet: EngineView) -> None:
+    before = Look(replace(quiet, servers=(server_view(),)), (), ())
+    server = replace(server_view(), announcements=(AnnouncementView(1.0, "We move."),))
+    after = Look(replace(quiet, servers=(server,)), (), ())
+    [line] = changes(before, after)
+    assert line.startswith("The Index says, ") and line.endswith(": We move.")
+    assert list(changes(after, after)) == []
 
 
 async def test_each_change_is_one_line(quiet: EngineView) -> None:

@@ -3,11 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from client.cli.finding import query_of
-from client.engine.status import DownloadState, EntryView, SearchView, TagsView
+from client.engine.status import DownloadState, EntryView, TagsView
 from tests.fake_face import result_view
 
 if TYPE_CHECKING:
@@ -25,39 +24,6 @@ def found(terminal: Terminal) -> Terminal:
     return terminal
 
 
-def test_results_are_lines_with_tabs_for_programs(found: Terminal) -> None:
-    result = found.type("search", "moon")
-    assert result.exit_code == 0
-    first, second = result.stdout.splitlines()
-    assert first.split("\t") == [
-        "1",
-        "Blue \\x1b[31mMoon\\u202e.flac",
-        "3.0 MB",
-        "Band - Song · 3:45 · 320 kbit/s",
-        "2",
-        "",
-    ]
-    assert second.split("\t") == ["2", "green.pdf", "500 B", "document", "1", "have"]
-
-
-def test_json_is_the_snapshot_and_nothing_else(found: Terminal) -> None:
-    view = msgspec.convert(found.json("search", "moon"), SearchView)
-    assert view.results == (BLUE, GREEN)
-
-
-def test_filters_reach_the_engine(found: Terminal) -> None:
-    found.type(*"search moon --kind audio --ext .FLAC,mp3 --min-size 1k --max-size 2M --limit 1".split())
-    assert found.face.calls == [("search", "moon", ("audio",), ("flac", "mp3"), 1000, 2_000_000, 1)]
-
-
-def test_minus_words_are_no_options_but_mistyped_options_are_told(found: Terminal) -> None:
-    assert found.type("search", "moon", "-live").exit_code == 0
-    assert found.face.calls[0][1] == "moon -live"
-    result = found.type("search", "moon", "--knd", "audio")
-    assert result.exit_code == 2
-    assert "--knd" in result.stderr
-
-
 @pytest.mark.parametrize(
     ("words", "query"),
     [
@@ -72,9 +38,11 @@ def test_phrases_survive_the_shell(words: tuple[str, ...], query: str) -> None:
     assert query_of(words) == query
 
 
-def test_nothing_found_has_a_code_of_its_own(terminal: Terminal) -> None:
-    result = terminal.type("search", "nope")
-    assert (result.exit_code, result.stderr) == (3, "Nothing was found for nope.\n")
+def test_a_guess_at_what_was_meant_is_not_fetched(found: Terminal) -> None:
+    found.face.about_search = {"suggestion": "moon", "instead": True}
+    result = found.type("get", "-y", "mon")
+    assert (result.exit_code, result.stderr) == (3, "Nothing was found for mon. Did you mean moon?\n")
+    assert [call[0] for call in found.face.calls] == ["search"]
 
 
 def test_a_number_is_fetched_and_followed_to_its_end(found: Terminal) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from client.cli import network
-from client.engine.status import EngineView, ServerState
+from client.engine.status import AnnouncementView, EngineView, ServerState
 from p2pshare.errors import Disconnected
 from tests.fake_face import FakeFace, server_view
 
@@ -35,6 +36,15 @@ def test_status_without_a_server_still_tells_the_rest(terminal: Terminal) -> Non
     assert "refused, " in result.stdout
     assert "Banned." in result.stdout
     assert "nobody can get anything from you" in result.stdout
+
+
+def test_the_operators_words_stand_under_their_server(terminal: Terminal) -> None:
+    said = AnnouncementView(at=1_700_000_000, text="We move.\nOn \x1b[31mSunday.")
+    server = replace(server_view(), welcome="Be kind.\nShare.", announcements=(said,))
+    terminal.face.servers = (server,)
+    text = terminal.type("status").stdout
+    assert "  Be kind.\n  Share.\n" in text
+    assert ": We move. On \\x1b[31mSunday." in text
 
 
 def test_joining_and_leaving(terminal: Terminal) -> None:

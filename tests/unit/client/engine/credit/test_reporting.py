@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from client.engine.credit.ledger import Ledger
-from client.engine.credit.reporting import BATCH_S, REPORT_S, Reporting
+from client.engine.credit.reporting import BATCH_S, MUCH_BYTES, REPORT_S, Reporting
 from client.engine.library import MIGRATIONS
 from client.engine.network.servers import Servers
 from p2pshare.database import Database, open_database
@@ -116,3 +116,27 @@ async def test_nothing_is_told_while_the_person_does_not_want_it(mock_clock: tri
         wishes[0] = True
         await pass_time(mock_clock, BATCH_S)
         assert server.reports == [[5]]
+
+
+async def test_what_we_took_is_told_soon_while_it_is_much(mock_clock: trio.testing.MockClock) -> None:
+    # from two such reports a server tells how fast the giver is
+    server = FakeServer()
+    giver = OTHERS[0]
+
+    def taken(total: int) -> Receipt:
+        halves = [
+            sign_receipt(each, giver=giver.node_id, taker=ME.node_id, total=total) for each in (ME, giver)
+        ]
+        return Receipt(giver.node_id, ME.node_id, total, *halves)
+
+    async with reporting(server) as (ledger, _):
+        await pass_time(mock_clock, 2 * BATCH_S)
+        await ledger.keep(taken(MUCH_BYTES))
+        await pass_time(mock_clock, BATCH_S)
+        first = len(server.reports)
+        await ledger.keep(taken(3 * MUCH_BYTES))
+        await pass_time(mock_clock, BATCH_S)
+        assert server.reports[first:] == [[3 * MUCH_BYTES]]
+        await ledger.keep(receipt(OTHERS[1], 9 * MUCH_BYTES))
+        await pass_time(mock_clock, 2 * BATCH_S)
+        assert len(server.reports) == first + 1, "of what we gave, the taker tells"

@@ -320,3 +320,18 @@ def test_who_was_sent_something_or_had_the_chance_was_served() -> None:
     assert slots.take_served() == {BOB} and slots.holds(CAROL)
     slots.lost(CAROL, 20.0)
     assert slots.take_served() == set(), "a cable that broke is no chance"
+
+
+def test_a_newcomer_waits_as_long_as_the_turns_and_the_line_before_them() -> None:
+    slots = slots_of(1)
+    assert slots.newcomer_wait_s(0.0) == 0
+    join_all(slots, ALICE, group=TRUSTED)
+    assert slots.newcomer_wait_s(0.0) == 0, "the slots of others are not theirs"
+    join_all(slots, BOB)
+    assert slots.newcomer_wait_s(0.0) == TURN_S
+    join_all(slots, CAROL)
+    assert slots.newcomer_wait_s(10.0) == 2 * TURN_S - 10
+    assert slots.place(CAROL, 10.0).wait_s == TURN_S - 10
+    slots.leave(BOB, 10.0)
+    slots.leave(CAROL, 10.0)
+    assert slots.newcomer_wait_s(10.0) == 0
