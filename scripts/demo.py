@@ -72,7 +72,7 @@ async def demonstrate(folder: Path, processes: dict[str, subprocess.Popen[str]])
     say("Starting an index server and four people, each a process of its own, on 127.0.0.1 ...")
     processes["index"] = start("index_server", folder, "--server-data", str(folder / "index"),
                                "--server-hosts", "127.0.0.1", "--server-port", "0",
-                               "--server-announce", "false", "--log-level", "error",
+                               "--server-announce", "false", "--web-port", "0", "--log-level", "error",
                                stdout=subprocess.PIPE)  # fmt: skip
     invite = read_invite(processes["index"])
     started = time.monotonic()

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from p2pshare import errors, kinds, limits, names  # noqa: E402
 from p2pshare.session import states  # noqa: E402
-from p2pshare.wire import REGISTRY, fields  # noqa: E402
+from p2pshare.wire import REGISTRY, fields, wishes  # noqa: E402
 from p2pshare.wire.schema import Message, Struct  # noqa: E402
 
 SPEC = ROOT / "protocol.md"
@@ -82,7 +82,7 @@ def message_part(name: str) -> str:
 
 
 def struct_part(name: str) -> str:
-    struct = getattr(fields, name)
+    struct = getattr(fields, name, None) or getattr(wishes, name)
     return f"{one_line(struct.__doc__)}\n\n{fields_table(struct)}"
 
 

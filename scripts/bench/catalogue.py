@@ -16,14 +16,16 @@ import time
 from collections.abc import Callable
 from itertools import accumulate
 
-from index_server.catalogue import Catalogue, Gone
-from index_server.entry import Entry, entry_untrusted
-from index_server.query import parse_search_untrusted
+from index_server.search.catalogue import Catalogue, Gone
+from index_server.search.entry import Entry, entry_untrusted
+from index_server.search.query import parse_search_untrusted
+from index_server.searching import LITTLE
 from p2pshare.hashing import FileId
-from p2pshare.wire.fields import Offer
+from p2pshare.wire.fields import NO_TAGS, Offer, SortBy, SpeedClass, Tags
 from p2pshare.wire.index import Search
 
 WORDS = 60_000
+SEARCHES = 300  # of each class
 FILES_OF_ONE = 500
 EXTENSIONS = ("mp3", "mp3", "mp3", "mp3", "mp3", "mp3", "mp3", "flac", "avi", "pdf")
 
@@ -46,7 +48,17 @@ class World:
             path=f"{path}.{self.rng.choice(EXTENSIONS)}",
             size=int(self.rng.lognormvariate(15.5, 1.5)),
             file=FileId(number.to_bytes(32, "big")),
-            changed=1_700_000_000,
+            changed=1_700_000_000 - number * 37 % 300_000_000,
+            tags=self._tags(number),
+        )
+
+    def _tags(self, number: int) -> Tags:
+        """Every third file says something of itself."""
+        if number % 3:
+            return NO_TAGS
+        year, length_s = 1950 + number % 70, 60 + number % 500
+        return Tags(
+            year=year, length_s=length_s, bitrate_kbps=64 * (1 + number % 5), lossless=number % 10 == 0
         )
 
     def shares(self) -> list[list[Entry]]:
@@ -63,6 +75,65 @@ class World:
 def resident_bytes() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def measure_searches(catalogue: Catalogue, world: World) -> None:
+    """Every class of query, and combinations of them."""
+    choose = world.rng.choice
+    common, medium, rare = world.words[:100], world.words[500:3000], world.words[20_000:]
+    unfound = [f"{word[:2]}{word[3:]}x" for word in medium if len(word) > 5]  # two slips
+    classes: dict[str, Callable[[], str]] = {
+        "rare": lambda: choose(rare),
+        "rare + common": lambda: f"{choose(rare)} {choose(common)}",
+        "medium + medium": lambda: f"{choose(medium)} {choose(medium)}",
+        "common": lambda: choose(common),
+        "common + common": lambda: f"{choose(common)} {choose(common)}",
+        "common OR common": lambda: f"{choose(common)} OR {choose(common)} OR {choose(common)}",
+        "(common OR rare) common": lambda: f"({choose(common)} OR {choose(rare)}) {choose(common)}",
+        "beginning of a word": lambda: f"{choose(medium)[:3]}*",
+        "beginning + common": lambda: f"{choose(common)} {choose(medium)[:2]}*",
+        "misspelt": lambda: choose(unfound),
+        "misspelt + common": lambda: f"{choose(unfound)} {choose(common)}",
+        "common, with a size": lambda: f"{choose(common)} size:>5m",
+        "mp3, all filters": lambda: (
+            "mp3 kind:audio size:1m..20m year:1970..1999 bitrate:>=192 length:2min..5min"
+        ),
+        "mp3, free, 2 sources": lambda: "mp3 free: sources:>=2 -lossless:",
+        "phrase of common": lambda: f'"{choose(common)} {choose(common)}"',
+        "mp3": lambda: "mp3",
+        "mp3 -common": lambda: f"mp3 -{choose(common)}",
+        "mp3 -phrase of common": lambda: f'mp3 -"{choose(common)} {choose(common)}"',
+        "phrase of the commonest": lambda: f'"{world.words[0]} mp3"',
+    }
+    for name, text in classes.items():
+        measure(catalogue, name, text, SortBy.RELEVANCE)
+    for sort in SortBy:
+        measure(catalogue, f"mp3 by {sort.name.lower()}", lambda: "mp3", sort)
+        measure(
+            catalogue, f"common by {sort.name.lower()}, page 2", lambda: choose(common), sort, second=True
+        )
+
+
+def measure(
+    catalogue: Catalogue, name: str, text: Callable[[], str], sort: SortBy, second: bool = False
+) -> None:
+    """One class of query: from the parsed message to the found documents, suggestions included."""
+    times, totals = [], []
+    for _ in range(SEARCHES):
+        search = Search(request=1, query=text(), sort=sort)
+        cursor = b""
+        if second:
+            first = catalogue.search(parse_search_untrusted(search), sort=sort, limit=50).found
+            cursor = first[-1].cursor if first else b""
+        start = time.perf_counter()
+        page = catalogue.search(parse_search_untrusted(search), sort=sort, cursor=cursor, limit=50)
+        if page.total < LITTLE:
+            catalogue.suggest(search, more_than=page.total)
+        times.append((time.perf_counter() - start) * 1e3)
+        totals.append(page.total)
+    cuts = statistics.quantiles(times, n=100)
+    matches = statistics.mean(totals)
+    print(f"{name:28} p50 {cuts[49]:6.2f} ms   p99 {cuts[98]:6.2f} ms   matches {matches:9,.0f}")
 
 
 def main() -> None:
@@ -84,35 +155,12 @@ def main() -> None:
     start = time.perf_counter()
     for account in range(len(shares)):
         catalogue.set_online(account, True)
+        catalogue.set_free(account, account % 3 == 0)
+        catalogue.set_speed(account, SpeedClass(account % len(SpeedClass)))
     each = (time.perf_counter() - start) / len(shares)
     print(f"one person with {offers / len(shares):.0f} offers online: {each * 1e3:.2f} ms")
 
-    common, medium = world.words[:100], world.words[500:3000]
-    rare = world.words[20_000:]
-    classes: dict[str, Callable[[], str]] = {
-        "rare": lambda: world.rng.choice(rare),
-        "rare + common": lambda: f"{world.rng.choice(rare)} {world.rng.choice(common)}",
-        "medium + medium": lambda: f"{world.rng.choice(medium)} {world.rng.choice(medium)}",
-        "common": lambda: world.rng.choice(common),
-        "common + common": lambda: f"{world.rng.choice(common)} {world.rng.choice(common)}",
-        "common, with a size": lambda: world.rng.choice(common),
-        "phrase of common": lambda: f'"{world.rng.choice(common)} {world.rng.choice(common)}"',
-        "mp3": lambda: "mp3",
-        "mp3 -common": lambda: f"mp3 -{world.rng.choice(common)}",
-        "phrase of the commonest": lambda: f'"{world.words[0]} mp3"',
-    }
-    for name, text in classes.items():
-        size_min = 5_000_000 if "size" in name else 0
-        times, totals = [], []
-        for _ in range(400):
-            query = parse_search_untrusted(Search(request=1, query=text(), size_min=size_min))
-            start = time.perf_counter()
-            page = catalogue.search(query, limit=50)
-            times.append((time.perf_counter() - start) * 1e3)
-            totals.append(page.total)
-        cuts = statistics.quantiles(times, n=100)
-        matches = statistics.mean(totals)
-        print(f"{name:24} p50 {cuts[49]:6.2f} ms   p99 {cuts[98]:6.2f} ms   matches {matches:9,.0f}")
+    measure_searches(catalogue, world)
 
     gone = [Gone(entry.offer, entry.file) for entry in shares[0]]
     start = time.perf_counter()

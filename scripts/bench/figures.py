@@ -126,13 +126,13 @@ def readme_table(figures: Figures) -> str:
     return "\n".join([*lines, "", f"({', '.join(versions)}.)"])
 
 
-def replaced(text: str, section: str) -> str:
+def replaced(text: str, section: str, marker: str = MARKER) -> str:
     """A text with another section between the markers. Raises ValueError if it has no markers."""
-    before, marker, rest = text.partition(MARKER + "\n")
+    before, begin, rest = text.partition(marker + "\n")
     _, end, after = rest.partition(MARKER_END)
-    if not (marker and end):
-        raise ValueError(f"There is no {MARKER} with a {MARKER_END} behind it.")
-    return f"{before}{marker}{section}\n{end}{after}"
+    if not (begin and end):
+        raise ValueError(f"There is no {marker} with a {MARKER_END} behind it.")
+    return f"{before}{begin}{section}\n{end}{after}"
 
 
 def _whole(speed: Spread, gap: str = " ") -> str:

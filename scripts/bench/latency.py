@@ -29,8 +29,8 @@ import trio
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from client.engine.control import RunningEngine  # noqa: E402
 from client.engine.face import Face  # noqa: E402
+from p2pshare.transport.local_calls import RunningProgram  # noqa: E402
 from scripts.bench.compare import MEMORY, machine_size, touch_memory, write_random  # noqa: E402
 from scripts.bench.figures import MIB  # noqa: E402
 from scripts.bench.programs.p2pshare import Person, fetch, index, person, seconds_taken, share, until_found  # noqa: E402
@@ -69,7 +69,7 @@ def main() -> int:
 
 async def measure(people: dict[str, Person], links: dict[str, str], mib: int, rounds: int) -> None:
     alice, bob, carol = (people[name].face for name in ("alice", "bob", "carol"))
-    assert isinstance(alice, RunningEngine)
+    assert isinstance(alice, RunningProgram)
     probes: dict[str, Probe] = {
         "own loop": alice.check,
         "search": lambda: alice.search("bin"),

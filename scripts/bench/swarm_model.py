@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import operator
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from client.engine.downloads.plan import Plan
@@ -22,7 +22,7 @@ from client.engine.uploads.exchange import Exchange
 from client.engine.uploads.news import PAUSE_S
 from client.engine.uploads.showing import Showing
 from client.engine.uploads.slots import Slots
-from index_server.deal import Dealer
+from index_server.search.deal import Dealer
 from p2pshare.hashing import FileId
 from p2pshare.identity import NodeId
 from p2pshare.limits import OTHERS_MAX
@@ -296,12 +296,6 @@ class Peer(Giver):
         self.tell()
 
 
-@dataclass(frozen=True)
-class _Card:
-    account: int
-    partial: bool = True
-
-
 class Swarm:
     """Everybody, from the moment at which all want the file."""
 
@@ -321,10 +315,11 @@ class Swarm:
 
     def _meet(self, peers: list[Peer]) -> None:
         dealer = Dealer(self.chance)
-        cards = [_Card(number) for number in range(len(peers))]
         for number, peer in enumerate(peers):
-            for card in dealer.deal(0, cards, OTHERS_MAX, lambda account, me=number: account != me):  # type: ignore[misc]
-                other = peers[card.account]
+            named = dealer.deal(
+                0, len(peers), lambda: ([], [*range(len(peers))]), OTHERS_MAX, partial(operator.ne, number)
+            )
+            for other in map(peers.__getitem__, named):
                 peer.near[other.node], other.near[peer.node] = other, peer
         order = list(peers)
         self.chance.shuffle(order)
