@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import trio
 
 from client.engine.bandwidth import setting_of
 from client.engine.declared import Unfit, changed, declarations, parse, values
+from client.engine.moderating import RulesView, RuleView, WhyView
 from client.engine.schedule import LIMITS
+from client.engine.search_view import NO_FILTERS, SearchFilters, SearchView
 from client.engine.settings import Settings
 from client.engine.status import (
     CheckView,
@@ -25,8 +28,8 @@ from client.engine.status import (
     PersonCreditView,
     PlayView,
     Priority,
+    RecordView,
     ResultView,
-    SearchView,
     ServerState,
     ServerView,
     SettingView,
@@ -35,11 +38,14 @@ from client.engine.status import (
     TagsView,
     UploadView,
     VouchedView,
+    WishHitView,
+    WishView,
 )
 from p2pshare.errors import LocalTrouble, Reason, Refused
 
 ANNA = "a" * 52
 SERVER = "s" * 52
+RULED_AT = 1_800_000_000
 PLAYED_AT = "http://127.0.0.1:4002/token"
 ACTIVE = (
     DownloadState.LOOKING,
@@ -91,6 +97,8 @@ class FakeFace:
 
     servers: tuple[ServerView, ...] = (server_view(),)
     found: tuple[ResultView, ...] = ()
+    about_search: dict[str, Any] = field(default_factory=dict)
+    """Other fields of a `SearchView`."""
     step: float = 0.5
     ends_as: DownloadState = DownloadState.COMPLETE
     going: dict[int, DownloadView] = field(default_factory=dict)
@@ -108,8 +116,13 @@ class FakeFace:
     scheduled: dict[str, tuple[int, str]] = field(default_factory=dict)
     """What a line of the schedule says of a limit: KiB per second, and the line."""
     members: tuple[MemberView, ...] = ()
+    rules: tuple[RuleView, ...] = ()
+    """What was done, newest first; every list shows it."""
+    why: WhyView = field(default_factory=lambda: WhyView(1, (), ()))
     owed: tuple[PersonCreditView, ...] = ()
     vouched: tuple[VouchedView, ...] = ()
+    wished: tuple[WishView, ...] = ()
+    wish_hit_views: tuple[WishHitView, ...] = ()
     calls: list[tuple[object, ...]] = field(default_factory=list)
     cancelled: int = 0
 
@@ -139,6 +152,7 @@ class FakeFace:
             given_signed_people=len(self.owed),
             taken_signed=sum(one.taken_signed for one in self.owed),
             taken_signed_people=len(self.owed),
+            wish_hits_new=sum(hit.new for hit in self.wish_hit_views),
         )
 
     async def credit(self, person: str | None = None) -> CreditView:
@@ -155,6 +169,19 @@ class FakeFace:
             raise LocalTrouble("Nobody answers at unreachable:1. Check the address.")
         self.servers += (server_view(),)
         return "The Index"
+
+    async def account_record(self, server: str, cursor: str = "") -> RecordView:
+        self.calls.append(("account_record", server, cursor))
+        await trio.lowlevel.checkpoint()
+        if server not in {"", *(text for one in self.servers for text in (one.server, one.name))}:
+            raise LocalTrouble(f'No index server called "{server}" is used.')
+        pages = {"": (('{"what": "account"}',), "01"), "01": (('{"what": "offer"}',) * 2, "")}
+        return RecordView("The Index", *pages[cursor])
+
+    async def erase_account(self, server: str) -> None:
+        self.calls.append(("erase_account", server))
+        await trio.lowlevel.checkpoint()
+        self.servers = ()
 
     async def leave(self, server: str) -> None:
         self.calls.append(("leave", server))
@@ -191,13 +218,11 @@ class FakeFace:
     async def search(
         self,
         query: str,
-        kinds: tuple[str, ...] = (),
-        extensions: tuple[str, ...] = (),
-        size_min: int = 0,
-        size_max: int | None = None,
+        filters: SearchFilters = NO_FILTERS,
+        sort: str = "relevance",
         limit: int = 50,
     ) -> SearchView:
-        self.calls.append(("search", query, kinds, extensions, size_min, size_max, limit))
+        self.calls.append(("search", query, filters, sort, limit))
         try:
             if query == "for ever":
                 await trio.sleep_forever()
@@ -209,7 +234,41 @@ class FakeFace:
             raise Refused(Reason.BAD_QUERY)
         if query == "bug":
             raise ZeroDivisionError
-        return SearchView(query, len(self.found), self.found[:limit], len(self.servers), (), False)
+        total, more = len(self.found), len(self.found) > limit
+        view = SearchView(query, total, self.found[:limit], len(self.servers), (), more)
+        return replace(view, **self.about_search)
+
+    async def search_more(self, limit: int = 50) -> SearchView:
+        self.calls.append(("search_more", limit))
+        await trio.lowlevel.checkpoint()
+        return SearchView("moon", len(self.found), self.found[-1:], len(self.servers), (), False)
+
+    async def add_wish(self, query: str, automatic: bool = False) -> WishView:
+        self.calls.append(("add_wish", query, automatic))
+        await trio.lowlevel.checkpoint()
+        if query == "-":
+            raise Refused(Reason.BAD_QUERY)
+        view = WishView(len(self.wished) + 1, query, automatic, 1.0, 0, 0, "")
+        self.wished += (view,)
+        return view
+
+    async def remove_wishes(self, wishes: tuple[int, ...]) -> None:
+        self.calls.append(("remove_wishes", wishes))
+        await trio.lowlevel.checkpoint()
+        if unknown := set(wishes) - {view.id for view in self.wished}:
+            raise LocalTrouble(f"There is no wish {min(unknown)}. `p2pshare wish list` shows yours.")
+        self.wished = tuple(view for view in self.wished if view.id not in wishes)
+
+    async def wishes(self) -> tuple[WishView, ...]:
+        await trio.lowlevel.checkpoint()
+        return self.wished
+
+    async def wish_hits(self, wish: int | None = None, again: bool = False) -> tuple[WishHitView, ...]:
+        self.calls.append(("wish_hits", wish, again))
+        await trio.lowlevel.checkpoint()
+        shown = tuple(hit for hit in self.wish_hit_views if wish in (None, hit.wish) and (hit.new or again))
+        self.wish_hit_views = tuple(replace(hit, new=False) for hit in self.wish_hit_views)
+        return shown
 
     async def get(self, what: str, target: str | None = None) -> tuple[DownloadView, ...]:
         self.calls.append(("get", what, target))
@@ -374,6 +433,49 @@ class FakeFace:
         member = MemberView(ANNA, person, group)
         self.members = (member,)
         return member
+
+    async def moderate(
+        self,
+        server: str,
+        action: str,
+        subject: str,
+        target: str,
+        for_s: int = 0,
+        role: str = "nobody",
+        reason: str = "",
+        appeal: str = "",
+    ) -> RuleView:
+        self.calls.append(("moderate", server, action, subject, target, for_s, role, reason, appeal))
+        await trio.lowlevel.checkpoint()
+        if target == "owner":
+            raise Refused(Reason.NOT_YOUR_ROLE)
+        until = RULED_AT + for_s if for_s else 0
+        rule = RuleView(
+            len(self.rules) + 1,
+            action,
+            subject,
+            target,
+            "",
+            ANNA,
+            "anna",
+            RULED_AT,
+            until,
+            role,
+            reason,
+            appeal,
+        )
+        self.rules = (rule, *self.rules)
+        return rule
+
+    async def server_rules(self, server: str, which: str, after: int = 0, limit: int = 40) -> RulesView:
+        self.calls.append(("server_rules", server, which, after, limit))
+        await trio.lowlevel.checkpoint()
+        return RulesView(len(self.rules), self.rules[after : after + limit])
+
+    async def why_ranked(self, server: str, what: str) -> WhyView:
+        self.calls.append(("why_ranked", server, what))
+        await trio.lowlevel.checkpoint()
+        return self.why
 
     async def stop(self) -> None:
         self.calls.append(("stop",))

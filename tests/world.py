@@ -36,16 +36,19 @@ from client.engine.downloads.folder import CAN_WORK_RELATIVE, Folder, PathFolder
 from client.engine.downloads.part import Part
 from client.engine.face import Face
 from client.engine.profile import Profile
+from client.engine.search_view import SearchView
 from client.engine.settings import Settings, load_settings, save_settings
-from client.engine.status import DownloadState, DownloadView, ResultView, SearchView, ServerState
+from client.engine.status import DownloadState, DownloadView, ResultView, ServerState
+from index_server.server import IndexServer
 from p2pshare.database import Database
 from p2pshare.errors import LocalTrouble, Refused
 from p2pshare.hashing import FileHasher, format_file_id
-from p2pshare.identity import Identity, save_identity
+from p2pshare.identity import Identity, format_node_id, save_identity
 
 T = TypeVar("T")
 
 FIRST_SHARED_AT = 1_700_000_000  # when files were last modified, in Unix seconds
+OWNER = "olivia"
 UNIX_START = 1_800_000_000
 BAD_ENDS = (DownloadState.FAILED, DownloadState.CANCELLED)
 
@@ -206,7 +209,11 @@ class World(ABC):
     search_pause_s: float = 0.5
     invites: list[str] = field(default_factory=list)
     people: dict[str, Person] = field(default_factory=dict)
+    servers: dict[str, IndexServer] = field(default_factory=dict)
+    """The index servers that run, for what only their operators do."""
     hashing_s: dict[str, float] = field(default_factory=dict)
+    server_settings: dict[str, str] = field(default_factory=dict)
+    """Settings of index servers that start from now on."""
     full_disks: set[str] = field(default_factory=set)
     """Names of people on whose disks nothing more fits."""
     full_libraries: set[str] = field(default_factory=set)
@@ -248,6 +255,10 @@ class World(ABC):
         if online and self.invites:
             await self.online(person)
         return person
+
+    def index_settings(self) -> dict[str, str]:
+        """What every index server is started with. Whoever is called OWNER owns it."""
+        return {"rules.owners": format_node_id(self.identity(OWNER).node_id), **self.server_settings}
 
     def identity(self, name: str) -> Identity:
         return Identity.from_seed(hashlib.sha256(name.encode()).digest())

@@ -100,6 +100,14 @@ def _inputs(target: str, vectors: list[Vector]) -> Iterable[bytes]:
                 b"::ffff:1.2.3.4",
                 b"0x7f.1:80",
             ]
+        case "rule_target":
+            return [
+                b"203.0.113.7/24",
+                b"2001:db8::1",
+                b"::ffff:1.2.3.4/120",
+                "\u00c4rger".encode(),
+                b"a" * 52,
+            ]
         case "ids":
             return [links["node text"].encode(), node]
         case "identity":

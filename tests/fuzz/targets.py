@@ -16,7 +16,7 @@ from typing import Any
 
 import h11
 
-from client.engine.control import METHODS, _Lines
+from client.engine.control import CALLS
 from client.engine.downloads.arriving import Arriving
 from client.engine.downloads.opening import check_opened_untrusted
 from client.engine.downloads.others import Recommended
@@ -25,8 +25,10 @@ from client.engine.playback.answers import Shown, answer_untrusted, find_token_u
 from client.engine.settings import Settings, load_settings, save_settings
 from client.engine.shares.listing import position_untrusted
 from index_server.config import load_config
-from index_server.entry import entry_untrusted
-from index_server.query import parse_search_untrusted
+from index_server.rules.targets import network_untrusted, target_untrusted
+from index_server.search.entry import entry_untrusted
+from index_server.search.query import parse_search_untrusted
+from index_server.wishes.wishes import wanted_untrusted
 from p2pshare import limits
 from p2pshare.addresses import format_address, parse_address_untrusted, parse_host_untrusted
 from p2pshare.errors import BadMessage, LocalTrouble, PeerFault, Refused
@@ -64,7 +66,8 @@ from p2pshare.session.session import Session
 from p2pshare.session.states import Party
 from p2pshare.tickets import check_ticket_untrusted
 from p2pshare.transport.discover import found_untrusted
-from p2pshare.wire.fields import Offer
+from p2pshare.transport.local_calls import Lines
+from p2pshare.wire.fields import Offer, Subject
 from p2pshare.wire.index import Search
 from p2pshare.wire.peer import Data, FileOpened, Others
 from p2pshare.wire.schema import decode_untrusted, encode, load_untrusted, unpack_untrusted
@@ -178,16 +181,20 @@ def fuzz_offer(data: bytes) -> None:
 
 
 def fuzz_query(data: bytes) -> None:
-    """A query is refused in words, or has words to search for, each folded."""
+    """A query is refused in words, or has words to search for, each folded; a wish asks the same or less."""
     text = data[: limits.QUERY_BYTES_MAX].decode("utf-8", "ignore")
     try:
         query = parse_search_untrusted(Search(request=1, query=text))
     except Refused as refusal:
         assert refusal.text
         return
-    assert query.words
-    for word in query.words:
-        assert search_words(word) == [word]
+    for spelt in query.spelt:
+        assert 0 <= spelt.start < spelt.end <= len(text)
+        assert search_words(text[spelt.start : spelt.end]) == list(spelt.words)
+    try:
+        assert wanted_untrusted(text) == query.wanted
+    except Refused as refusal:
+        assert refusal.text
 
 
 def fuzz_listing_cursor(data: bytes) -> None:
@@ -356,6 +363,18 @@ def fuzz_address(data: bytes) -> None:
     assert parse_host_untrusted(host) == host
 
 
+def fuzz_rule_target(data: bytes) -> None:
+    """What a moderator names is refused in words, or stored in a form that means the same again."""
+    for subject in (Subject.ADDRESS, Subject.FILE, Subject.WORD):
+        try:
+            target = target_untrusted(subject, text_of(data))
+        except Refused:
+            continue
+        assert target_untrusted(subject, target) == target
+        if subject is Subject.ADDRESS:
+            assert str(network_untrusted(target)) == target
+
+
 def fuzz_ids(data: bytes) -> None:
     """The text of an id is refused with BadMessage, or is the one canonical text in some case of letters."""
     text = text_of(data)
@@ -443,9 +462,9 @@ def fuzz_server_config(data: bytes) -> None:
 def fuzz_control(data: bytes) -> None:
     """A line at the local socket is refused with BadMessage, or is a call whose arguments fit."""
     try:
-        call = run_at_once(_Lines(_Received(data)).read_untrusted(limits.MIB))
-        for name in METHODS:
-            METHODS[name].arguments_untrusted(call.get("arguments"))
+        call = run_at_once(Lines(_Received(data)).read_untrusted(limits.MIB))
+        for method in CALLS.methods.values():
+            method.arguments_untrusted(call.get("arguments"))
     except BadMessage:
         return
 

@@ -61,6 +61,9 @@ BELOW = {
     "open_untrusted",
     "open_run_untrusted",
     "waited_s_untrusted",  # queue tickets
+    "filter_untrusted",  # query
+    "within_untrusted",
+    "with_extension_untrusted",
     "header_untrusted",  # player
     "parse_range_untrusted",
 }

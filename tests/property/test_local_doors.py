@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.engine.control import METHODS
+from client.engine.control import CALLS
 from p2pshare.errors import BadMessage
 from p2pshare.identity import Identity, format_node_id
 from p2pshare.names import has_control_characters
@@ -47,10 +47,10 @@ def test_an_announcement_is_sound_or_refused(
     assert all(is_near(address.host, [], only_there=False) for address in found.addresses)
 
 
-@given(st.sampled_from(sorted(METHODS)), JSON)
+@given(st.sampled_from(sorted(CALLS.methods)), JSON)
 def test_arguments_of_any_shape_fit_or_are_refused(method: str, values: object) -> None:
     try:
-        arguments = METHODS[method].arguments_untrusted(json.loads(json.dumps(values)))
+        arguments = CALLS.methods[method].arguments_untrusted(json.loads(json.dumps(values)))
     except BadMessage:
         return
     assert isinstance(values, dict)

@@ -90,7 +90,8 @@ def test_a_login_with_an_unchanged_manifest_publishes_nothing() -> None:
         await alice.finds("flights")
         await world.leave("index")
         await world.restart_index()
-        await world.online(alice)
+        await world.pass_time(60)  # each is told another moment to come back
+        await world.online(world.people["bob"])
         await alice.finds("flights")
 
     words = between(run_scenario(told, 1), "bob", "index")

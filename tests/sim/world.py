@@ -140,9 +140,12 @@ class SimWorld(World):
         endpoint = Endpoint.create(
             self.identity(name), Role.INDEX, network=self.internet.hosts[name], random_bytes=chance.randbytes
         )
-        config, file = load_config(None, {}, SETTINGS), self.home / name / DATABASE_FILE
+        config = load_config(None, {}, {**SETTINGS, **self.index_settings()})
+        file = self.home / name / DATABASE_FILE
         with running.scope:
-            async with open_server(config, endpoint, file, threads=False, unix_now=self._clock_of(name)):
+            clock = self._clock_of(name)
+            async with open_server(config, endpoint, file, threads=False, unix_now=clock) as server:
+                self.servers[name] = server
                 task_status.started(None)
                 await trio.sleep_forever()
 

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import trio
 
-from client.engine import control
-from client.engine.control import CALL_BYTES_MAX, METHODS, RunningEngine, connect_running, serve_control
+from client.engine.control import CALLS, connect_running, serve_control
 from client.engine.face import Face
 from client.engine.profile import Profile
+from client.engine.search_view import SearchFilters
 from client.engine.status import DownloadState, DownloadView
 from p2pshare.errors import Disconnected, LocalTrouble, Reason, Refused
+from p2pshare.transport import local_calls
+from p2pshare.transport.local_calls import CALL_BYTES_MAX, RunningProgram
 from tests.fake_face import FakeFace, download_view, result_view
 
 
@@ -59,15 +61,14 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 
 def test_every_method_of_the_face_can_be_called_and_nothing_else() -> None:
-    assert set(METHODS) == {name for name in vars(Face) if not name.startswith("_")}
+    assert set(CALLS.methods) == {name for name in vars(Face) if not name.startswith("_")}
 
 
 async def test_arguments_and_results_arrive_as_they_were_given(engine: Engine) -> None:
     engine.face.found = (result_view(1, "Beyoncé – Halo 😀.flac"),)
-    assert await engine.remote.search("halo", kinds=("audio",), size_max=9) == await engine.face.search(
-        "halo"
-    )
-    assert engine.face.calls[0] == ("search", "halo", ("audio",), (), 0, 9, 50)
+    chosen = SearchFilters(kinds=("audio",), size_max=9)
+    assert await engine.remote.search("halo", chosen) == await engine.face.search("halo")
+    assert engine.face.calls[0] == ("search", "halo", chosen, "relevance", 50)
     assert await engine.remote.status() == await engine.face.status()
     (download,) = await engine.remote.get("1", None)
     assert isinstance(download, DownloadView)
@@ -171,12 +172,12 @@ async def test_a_call_that_fits_no_method_ends_that_connection_only(
 async def test_somebody_who_says_nothing_is_not_waited_for(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "CALL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(local_calls, "CALL_TIMEOUT_S", 0.05)
     assert await engine.say(b'{"secret": ') == b""
 
 
 async def test_too_many_at_once_are_turned_away(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "CALLS_OPEN_MAX", 0)
+    monkeypatch.setattr(local_calls, "CALLS_OPEN_MAX", 0)
     with pytest.raises(Disconnected):
         await engine.remote.uploads()
 
@@ -196,6 +197,18 @@ async def test_another_program_on_the_port_of_a_dead_engine_is_found_out(tmp_pat
         nursery.cancel_scope.cancel()
 
 
+async def test_one_that_ends_leaves_alone_what_its_successor_wrote(tmp_path: Path) -> None:
+    profile = Profile(tmp_path)
+    async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as older:
+            await older.start(serve_control, FakeFace(), profile)
+            await nursery.start(serve_control, FakeFace(), profile)
+            older.cancel_scope.cancel()
+        assert await connect_running(profile)
+        nursery.cancel_scope.cancel()
+    assert await connect_running(profile) is None
+
+
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", '{"port": "x"}', "\x00", '{"port": 1, "call": "a", "answer": "b"}']
 )
@@ -212,4 +225,4 @@ async def test_an_engine_of_another_version_is_told(engine: Engine, monkeypatch:
 
 
 def test_no_call_of_the_face_is_hidden_by_what_carries_it() -> None:
-    assert METHODS.keys() & vars(RunningEngine).keys() == set()
+    assert CALLS.methods.keys() & vars(RunningProgram).keys() == set()

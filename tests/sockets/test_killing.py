@@ -42,6 +42,7 @@ class Town:
             "index_server",
             *("--server-data", str(self.folder / "index"), "--server-hosts", "127.0.0.1"),
             *("--server-port", str(self.port), "--server-announce", "false", "--log-level", "error"),
+            *("--web-port", "0"),
         )
         assert process.stdout is not None
         for line in process.stdout:

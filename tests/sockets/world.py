@@ -149,9 +149,11 @@ class SocketWorld(World):
         network = LoopbackNetwork(self._board, name)
         endpoint = Endpoint.create(self.identity(name), Role.INDEX, network=network)
         port = str(self._index_ports.get(name, 0))
-        config = load_config(None, {}, {"server.announce": "false", "server.port": port})
+        settings = {"server.announce": "false", "server.port": port, **self.index_settings()}
+        config = load_config(None, {}, settings)
         async with open_server(config, endpoint, self.home / name / DATABASE_FILE) as server:
             self._index_ports[name] = server.port
+            self.servers[name] = server
             task_status.started(None)
             await trio.sleep_forever()
 

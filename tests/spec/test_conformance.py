@@ -17,7 +17,7 @@ from p2pshare.wire.fields import Role
 from p2pshare.wire.schema import MISSING, REGISTRY, Message, encode, pack
 from p2pshare.wire.session import Hello
 from tests.session_pair import ALICE, BOB, seal_all, static_of
-from tests.sim.scenarios import credit, fetching, keeping, servers, sources
+from tests.sim.scenarios import credit, fetching, keeping, operators, rules, servers, sources, wishes
 from tests.sim.world import run_scenario
 from tests.wire_values import example
 from tests.world import World
@@ -48,7 +48,12 @@ TOLD = [
     fetching.somebody_with_a_part_gives_it_to_the_next,
     keeping.paused_it_rests_and_resumed_it_goes_on,
     keeping.who_waits_sees_a_place_and_gets_a_slot_when_it_is_free,
+    operators.what_the_operator_says_reaches_who_is_there_and_who_comes_back,
+    operators.who_deletes_an_account_takes_everything_along_and_does_not_come_back,
+    rules.hidden_results_are_counted_and_a_banned_file_cannot_be_found,
+    rules.who_is_banned_is_told_why_and_is_back_when_it_is_over,
     servers.a_nick_that_looks_like_another_is_refused_in_words,
+    wishes.who_was_away_is_told_at_the_next_login_and_once,
     sources.somebody_behind_a_firewall_connects_to_whoever_wants_their_file,
 ]
 

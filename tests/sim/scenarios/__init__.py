@@ -8,11 +8,15 @@ from tests.sim.scenarios import (
     fetching,
     keeping,
     mending,
+    operators,
     playing,
+    rules,
+    searching,
     servers,
     small_files,
     sources,
     waiting,
+    wishes,
 )
 
 __all__ = [
@@ -23,9 +27,13 @@ __all__ = [
     "fetching",
     "keeping",
     "mending",
+    "operators",
     "playing",
+    "rules",
+    "searching",
     "servers",
     "small_files",
     "sources",
     "waiting",
+    "wishes",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import trio
+
 from client.engine.status import DownloadState, ServerState
 from p2pshare.limits import MIB
 from tests.world import Kind, World, content, scenario
@@ -122,6 +124,7 @@ async def somebody_joins_and_leaves_a_server_while_running(world: World) -> None
 
 @scenario(Kind.KILLS)
 async def what_somebody_offers_is_hidden_when_they_are_gone_and_back_when_they_are(world: World) -> None:
+    world.server_settings["connections.grace"] = "2s"
     await world.index()
     await world.person("bob", {MAP_PATH: MAP})
     alice = await world.person("alice")
@@ -134,3 +137,77 @@ async def what_somebody_offers_is_hidden_when_they_are_gone_and_back_when_they_a
     await world.until(nothing, "bob's files are hidden", world.search_pause_s)
     await world.restart("bob")
     await alice.finds("atlas")
+
+
+@scenario()
+async def a_line_that_breaks_for_a_moment_takes_nobody_offline(world: World) -> None:
+    await world.index()
+    bob = await world.person("bob", {MAP_PATH: MAP})
+    alice = await world.person("alice")
+    await alice.finds("atlas", of={"bob"})
+    world.cut("bob", "index")
+    found = await alice.finds("atlas", of={"bob"})
+    await alice.fetches(found)  # bob himself is still there
+    world.mend("bob", "index")
+    await world.online(bob)
+    await alice.finds("atlas", of={"bob"})
+
+
+@scenario(Kind.SIMULATED)
+async def who_is_back_in_time_was_never_away_and_who_is_not_is_offline(world: World) -> None:
+    await world.index()
+    bob = await world.person("bob", {MAP_PATH: MAP})
+    alice = await world.person("alice")
+    await alice.finds("atlas", of={"bob"})
+    for _ in range(3):
+        world.cut("bob", "index")
+        await world.pass_time(5)
+        world.mend("bob", "index")
+        for _ in range(20):
+            found = await alice.face.search("atlas")
+            assert [source.nick for source in found.results[0].sources] == ["bob"]
+            await world.pass_time(1)
+        await world.online(bob)
+    (server,) = (await bob.face.status()).servers
+    assert server.reachable
+    tests = [attempt for attempt in world.attempts if attempt[:2] == ("index", "bob")]
+    assert len(tests) == 1  # a port that was tested is not tested again
+    world.cut("bob", "index")
+    await world.pass_time(120)
+    assert (await alice.face.search("atlas")).results == ()
+
+
+@scenario(Kind.SIMULATED)
+async def a_server_that_restarts_has_everybody_online_from_its_first_moment(world: World) -> None:
+    await world.index()
+    names = [f"person{n}" for n in range(8)]
+    people = [await world.person(name, {f"maps/{name}.dat": content(name, 100)}) for name in names]
+    await world.pass_time(10)  # for the tests of their ports
+    await world.leave("index")
+    await world.restart_index()
+    await world.online(people[0])
+    for name in names[1:]:
+        found = await people[0].finds(name)
+        assert [source.nick for source in found.sources] == [name]
+    for person in people:
+        await world.online(person)
+    tests = [attempt for attempt in world.attempts if attempt[0] == "index"]
+    assert len(tests) == len(people)
+
+
+@scenario(Kind.SIMULATED)
+async def a_crowd_comes_in_as_fast_as_the_server_lets_it_and_without_a_storm(world: World) -> None:
+    world.server_settings["connections.logins_per_second"] = "1"
+    await world.index()
+    names = [f"person{n}" for n in range(12)]
+    people = [await world.person(name, online=False) for name in names]
+    for person in people:
+        await world.online(person)
+    await world.leave("index")
+    left_at = trio.current_time()
+    await world.restart_index()
+    for person in people:
+        await world.online(person)
+    assert trio.current_time() - left_at < 60
+    tries = [who for who, whom, at in world.attempts if whom == "index" and at > left_at]
+    assert len(tries) < 3 * len(people)
