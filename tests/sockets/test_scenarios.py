@@ -12,6 +12,8 @@ from tests.world import SCENARIOS, Kind
 
 assert scenarios  # they are told by importing them
 
+# Each step has a patience of its own (tests/sockets/world.py); together they may take long on a busy machine.
+pytestmark = pytest.mark.timeout(180)
 
 # One for each thing that only real sockets, threads and disks can break; the others wait for scripts/test.
 QUICK = {
