@@ -36,19 +36,35 @@ class BitSlices:
         self.positive = BitMap().union(*digits)
 
     def __getitem__(self, document: int) -> int:
-        return sum(1 << digit for digit, members in enumerate(self._slices) if document in members)
+        number, worth = 0, 1
+        for members in self._slices:
+            if document in members:
+                number += worth
+            worth += worth
+        return number
+
+    def of(self, documents: BitMap) -> dict[int, int]:
+        """The numbers of a few documents at once."""
+        numbers = dict.fromkeys(documents, 0)
+        for digit, members in enumerate(self._slices):
+            for document in members & documents:
+                numbers[document] += 1 << digit
+        return numbers
 
     def change(self, documents: Sequence[int], before: Sequence[int], after: Sequence[int]) -> None:
         """The numbers of these documents, each named once, were `before` and are `after` now."""
-        different = [one ^ other for one, other in zip(before, after, strict=True)]
-        width = max(different, default=0).bit_length()
-        # All differences in binary, one below the other; a column says whose digit is another one.
-        table = "".join([f"{each:0{width}b}" for each in different]).encode().translate(_BITS)
+        if any(before):
+            going = BitMap([*compress(documents, before)])
+            for members in self._slices:
+                members -= going
+            self.positive -= going
+        coming, numbers = [*compress(documents, after)], [*filter(None, after)]
+        width = max(numbers, default=0).bit_length()
+        # All numbers in binary, one below the other; a column says who has a digit.
+        table = "".join([f"{number:0{width}b}" for number in numbers]).encode().translate(_BITS)
         for digit in range(width):
-            column = table[width - 1 - digit :: width]
-            self._slice(digit).symmetric_difference_update(BitMap([*compress(documents, column)]))
-        self.positive -= BitMap([*compress(documents, before)])
-        self.positive |= BitMap([*compress(documents, after)])
+            self._slice(digit).update([*compress(coming, table[width - 1 - digit :: width])])
+        self.positive.update(coming)
 
     def increment(self, documents: BitMap) -> None:
         """Add 1 to the number of each."""

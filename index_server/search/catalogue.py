@@ -182,7 +182,7 @@ class Catalogue:
         contacts = people.get(CONTACTS, ())
         return Page(
             total=len(matches),
-            found=tuple([self._presenter.show(each, contacts) for each in picked]),
+            found=self._presenter.show(picked, contacts),
             facets=NO_FACET_COUNTS if cursor else self._facets.counts(matches),
             hidden=hidden,
         )
@@ -209,7 +209,7 @@ class Catalogue:
             return None
         if document not in self._holders.sources.positive:
             return None
-        return self._presenter.show(Picked(document, 0, b""), ())
+        return self._presenter.show([Picked(document, 0, b"")], ())[0]
 
     def anywhere(self, wanted: Expression, limit: int) -> list[tuple[FileId | None, Copy]]:
         """Some of the documents that are wanted, whether anybody who holds them is online or not: the file
@@ -217,7 +217,7 @@ class Catalogue:
         everything = BitMap(range(len(self._documents.keys)))
         matches = self._matcher(NOBODY).among(wanted, everything) - self._veil.documents
         return [
-            (self._documents.file(document), next(self._documents.from_copy(document, 0))[0])
+            (self._documents.file(document), next(self._documents.from_copy(document, 0)))
             for document in matches[:limit]
         ]
 
@@ -286,16 +286,18 @@ class Catalogue:
 
     def _look_at(self, changes: dict[int, Change]) -> None:
         """What documents are found by has changed."""
+        is_veiling = any(self._hidden)
         facets = [_facets(after) for _, after in changes.values()]
         self._facets.change([*changes], [_facets(before) for before, _ in changes.values()], facets)
         for (document, (_, after)), said in zip(changes.items(), facets, strict=True):
             if after is None:
                 self._dealer.forget(document)
-            self._veil.look(
-                document,
-                self._documents.file(document) if after else None,
-                itertools.chain(said.in_name, said.elsewhere),
-            )
+            if is_veiling:
+                self._veil.look(
+                    document,
+                    self._documents.file(document) if after else None,
+                    itertools.chain(said.in_name, said.elsewhere),
+                )
             self._doubtful.look(document, after)
 
     # --- inside: finding ----------------------------------------------------------------------------
@@ -305,13 +307,11 @@ class Catalogue:
 
     def _ranking(self, typed: str, newcomers: Container[int]) -> Rank:
         def rank(places: Sequence[Place]) -> list[Ranked]:
-            costs = [
-                (without_points - ranking.closeness(typed, self._documents.texts(document)), document)
-                for without_points, _, document in places
-            ]
-            doubts = self._doubtful.among([document for _, document in costs], newcomers)
-            ranked = suspicion.ranked_down(costs, doubts, self._documents.only_holder)
-            return list(map(Ranked._make, ranked))
+            documents = [place[2] for place in places]
+            close = ranking.closeness(typed, map(self._documents.texts, documents))
+            costs = [(place[0] - points, place[2]) for place, points in zip(places, close, strict=True)]
+            doubts = self._doubtful.among(documents, newcomers)
+            return suspicion.ranked_down(costs, doubts, self._documents.only_holder)
 
         return rank
 
@@ -325,5 +325,5 @@ def _note(changes: dict[int, Change], document: int, change: Change) -> None:
 def _facets(said: Said | None) -> Facets:
     if said is None:
         return NO_FACETS
-    paths, texts = {name[0] for name in said.names}, {name[3] for name in said.names}
+    paths, texts = [name[0] for name in said.names], [name[3] for name in said.names]
     return facets_of(paths, texts, said.size, said.changed, tags_of(said.tags))

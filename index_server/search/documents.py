@@ -12,7 +12,9 @@ one bytearray, by account and offer, and names are plain tuples, which the colle
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from pyroaring import BitMap
@@ -31,8 +33,10 @@ Names = tuple[Name, ...]
 
 _RECORD = struct.Struct(">IIQ")  # account; offer; and changed << 16 | partial << 8 | number of the name
 _KEY = struct.Struct(">II")
+_ABOUT = struct.Struct(">8xQ")
 _BYTES = _RECORD.size
 _LEADING = NAMED_BY * _BYTES
+PARTIAL, _NUMBER = 0x100, 0xFF  # within a record's last number: a flag, and the number of the name
 
 
 class Copy(NamedTuple):
@@ -40,7 +44,16 @@ class Copy(NamedTuple):
 
     account: int
     offer: int
-    partial: bool
+    about: int
+    """When it was changed << 16, PARTIAL if it is, and the number of its name."""
+
+    @property
+    def partial(self) -> bool:
+        return self.about & PARTIAL > 0
+
+
+_COPY: Callable[[tuple[int, int, int]], Copy] = partial(tuple.__new__, Copy)
+"""Without a call of Python's for each: a search reads hundreds."""
 
 
 class Said(NamedTuple):
@@ -82,18 +95,17 @@ class Documents:
         key = entry.file or (account, entry.offer)
         document = self.numbers.get(key)
         if document is None:
-            document = self._new(key)
+            return self._add_first(key, account, entry)
         data = self.copies[document]
-        names = self.names[document]
         number = self._number_of_name(document, entry)
+        names = self.names[document]
         if self.touched is not None:
             self.touched.add(document)
         about = entry.changed << 16 | entry.partial << 8 | number
         record = _RECORD.pack(account, entry.offer, about)
         at = len(data) if record > data[-_BYTES:] else _place(data, record[: _KEY.size])
         if at >= _LEADING or (
-            names
-            and number == 0 == len(self.names[document]) - 1
+            len(names) == 1
             and len(data) < _LEADING
             and 0 < int.from_bytes(data[_KEY.size : _KEY.size + 6], "big") <= entry.changed
         ):
@@ -133,14 +145,24 @@ class Documents:
         data, names = self.copies[document], self.names[document]
         if not data:
             return None
-        dates = [about >> 16 for _, _, about in _RECORD.iter_unpack(data[:_LEADING])]
-        changed = min(dates) or min(filter(None, dates), default=0)
+        if len(data) == _BYTES and len(names) == 1:  # as almost all new ones
+            [(_, size, tags, _)] = names
+            return Said(names, size, tags, int.from_bytes(data[_KEY.size : _KEY.size + 6], "big"))
+        changed = self.changed(document)
         if len(names) == 1:
             return Said(names, names[0][1], names[0][2], changed)
         numbers = data[_BYTES - 1 : _LEADING : _BYTES]
         size = usual([names[number][1] for number in numbers])
         tags = usual([names[number][2] for number in numbers])
         return Said(tuple([names[number] for number in sorted(set(numbers))]), size, tags, changed)
+
+    def changed(self, document: int) -> int:
+        """As in `Said`, of a document that somebody offers."""
+        leading = self.copies[document][:_LEADING]
+        oldest = min(_ABOUT.iter_unpack(leading))[0] >> 16  # the date stands in front
+        return oldest or min(
+            filter(None, [about >> 16 for (about,) in _ABOUT.iter_unpack(leading)]), default=0
+        )
 
     def texts(self, document: int) -> Iterable[str]:
         """The search texts a document is found by."""
@@ -154,12 +176,14 @@ class Documents:
         key = self.keys[document]
         return None if isinstance(key, tuple) else key
 
-    def from_copy(self, document: int, start: int) -> Iterator[tuple[Copy, Name, int]]:
-        """(copy, its name, when it was changed), beginning with copy `start` and all the way round."""
-        data, names = self.copies[document], self.names[document]
-        for part in (data[start * _BYTES :], data[: start * _BYTES]):
-            for account, offer, about in _RECORD.iter_unpack(part):
-                yield Copy(account, offer, about & 0x100 > 0), names[about & 0xFF], about >> 16
+    def name_of(self, document: int, copy: Copy) -> Name:
+        """As that copy shows the document."""
+        return self.names[document][copy.about & _NUMBER]
+
+    def from_copy(self, document: int, start: int) -> Iterator[Copy]:
+        """All copies, beginning with copy `start` and all the way round."""
+        data, at = self.copies[document], start * _BYTES
+        return map(_COPY, chain(_RECORD.iter_unpack(data[at:]), _RECORD.iter_unpack(data[:at])))
 
     def count(self, document: int) -> int:
         """How many copies there are."""
@@ -168,8 +192,7 @@ class Documents:
     def copy_of(self, document: int, account: int) -> Copy:
         """The first copy of an account that holds one."""
         data = self.copies[document]
-        account, offer, about = _RECORD.unpack_from(data, _place(data, _KEY.pack(account, 0)))
-        return Copy(account, offer, about & 0x100 > 0)
+        return Copy(*_RECORD.unpack_from(data, _place(data, _KEY.pack(account, 0))))
 
     def only_holder(self, document: int) -> int | None:
         """The account that alone holds it; None if there are several."""
@@ -214,17 +237,23 @@ class Documents:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _new(self, key: Key) -> int:
+    def _add_first(self, key: Key, account: int, entry: Entry) -> tuple[int, Change]:
+        """The first copy of a document that nobody offered."""
+        _, _, path, size, changed, partial, tags, _ = entry
+        names: Names = ((path, size, tags, search_text(path, tags)),)
+        copies = bytearray(_RECORD.pack(account, entry.offer, changed << 16 | partial << 8))
         if self._free:
             document = self._free.pop()
-            self.keys[document] = key
+            self.keys[document], self.copies[document], self.names[document] = key, copies, names
         else:
             document = len(self.keys)
             self.keys.append(key)
-            self.copies.append(bytearray())
-            self.names.append(())
+            self.copies.append(copies)
+            self.names.append(names)
         self.numbers[key] = document
-        return document
+        if self.touched is not None:
+            self.touched.add(document)
+        return document, (None, Said(names, size, tags, changed))
 
     def _cut(self, document: int, start: int, end: int) -> Change | None:
         if self.touched is not None:

@@ -30,24 +30,22 @@ class Holders:
         """By document: how many of these say that they have a free slot."""
         self._fast = {speed: BitSlices() for speed in SpeedClass if speed}
         """By document: how many of these are of a speed class."""
-        self._online: set[int] = set()
-        self._with_free_slot: set[int] = set()
+        self.online: set[int] = set()
+        """Not to be changed by others."""
+        self.with_free_slot: set[int] = set()
+        """Those of them who say that they have one. Not to be changed by others."""
         self._speeds: dict[int, SpeedClass] = {}
 
     def is_online(self, account: int) -> bool:
-        return account in self._online
-
-    def has_free_slot(self, account: int) -> bool:
-        """As they say who are online."""
-        return account in self._with_free_slot
+        return account in self.online
 
     def holds(self, account: int, document: int) -> bool:
         """Whether somebody online holds it."""
-        return account in self._online and document in self.shelves.get(account, _NONE)
+        return account in self.online and document in self.shelves.get(account, _NONE)
 
     def held_by(self, accounts: Collection[int]) -> BitMap:
         """What any of these people holds who is online."""
-        return BitMap().union(*(self.shelves.get(account, _NONE) for account in self._online & set(accounts)))
+        return BitMap().union(*(self.shelves.get(account, _NONE) for account in self.online & set(accounts)))
 
     def speed_of(self, account: int) -> SpeedClass:
         return self._speeds.get(account, SpeedClass.UNKNOWN)
@@ -65,7 +63,7 @@ class Holders:
 
     def changed(self, account: int, gone: BitMap, come: BitMap) -> None:
         """These left the shelf of an account, and those are on it now."""
-        if account in self._online:
+        if account in self.online:
             for counts in self._counts(account):
                 counts.decrement(gone)
                 counts.increment(come)
@@ -73,28 +71,28 @@ class Holders:
     def set_online(self, account: int, online: bool) -> None:
         """Somebody came or left. Who comes has not said yet whether a slot is free."""
         shelf = self.shelves.get(account, _NONE)
-        if online and account in self._online:
+        if online and account in self.online:
             self.set_free(account, False)
         elif online:
-            self._online.add(account)
+            self.online.add(account)
             for counts in self._counts(account):
                 counts.increment(shelf)
-        elif account in self._online:
+        elif account in self.online:
             for counts in self._counts(account):
                 counts.decrement(shelf)
-            self._online.remove(account)
-            self._with_free_slot.discard(account)
+            self.online.remove(account)
+            self.with_free_slot.discard(account)
 
     def set_free(self, account: int, free: bool) -> None:
         """Somebody online says whether a slot is free."""
-        if account not in self._online or free == (account in self._with_free_slot):
+        if account not in self.online or free == (account in self.with_free_slot):
             return
         shelf = self.shelves.get(account, _NONE)
         if free:
-            self._with_free_slot.add(account)
+            self.with_free_slot.add(account)
             self.free.increment(shelf)
         else:
-            self._with_free_slot.remove(account)
+            self.with_free_slot.remove(account)
             self.free.decrement(shelf)
 
     def set_speed(self, account: int, speed: SpeedClass) -> None:
@@ -102,7 +100,7 @@ class Holders:
         before = self._speeds.pop(account, SpeedClass.UNKNOWN)
         if speed:
             self._speeds[account] = speed
-        if account in self._online and before is not speed:
+        if account in self.online and before is not speed:
             shelf = self.shelves.get(account, _NONE)
             if before:
                 self._fast[before].decrement(shelf)
@@ -111,7 +109,7 @@ class Holders:
 
     def _counts(self, account: int) -> Iterator[BitSlices]:
         yield self.sources
-        if account in self._with_free_slot:
+        if account in self.with_free_slot:
             yield self.free
         if speed := self._speeds.get(account):
             yield self._fast[speed]

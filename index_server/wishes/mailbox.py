@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from index_server import store
@@ -119,51 +120,110 @@ def change_wishes(
 # --- what was found --------------------------------------------------------------------------------------
 
 
-def note_matches(connection: sqlite3.Connection, matches: Iterable[Match]) -> Noted:
-    """Note what was not found before."""
+def note_matches(connection: sqlite3.Connection, matches: Sequence[Match]) -> Noted:
+    """Note what was not found before, of at least one match.
+
+    All that must be known is asked for at once, and all that changes is written at once: one by one, a match
+    would take five statements.
+    """
+    owners = _owners(connection, {match.wish for match in matches})
+    waiting = _untold_counts(connection, {account for account, _ in owners.values()})
+    hits = _hits(connection, matches)
+    found: Counter[int] = Counter()
     wishers: set[int] = set()
-    full: list[int] = []
-    waiting: Counter[int] = Counter()
+    doubled: list[tuple[int, bytes]] = []
     for match in matches:
-        row = connection.execute("SELECT account, found FROM wish WHERE id = ?", (match.wish,)).fetchone()
-        if row is None:
+        if match.wish not in owners:
             continue  # dropped meanwhile
-        account, found = row
-        known = _known(connection, match)
-        if known is not None:
-            if not known:  # it waits still: now for somebody else who has it, too
-                wishers.add(account)
-            continue
-        if account not in waiting:
-            waiting[account] = _untold_count(connection, account)
-        if found >= limits.WISH_FOUND_MAX or waiting[account] >= UNTOLD_MAX:
-            continue
-        connection.execute(
-            "INSERT INTO wish_hit (wish, key, account, offer, told) VALUES (?, ?, ?, ?, 0)",
-            (match.wish, key_of(match), match.account, match.offer),
-        )
-        connection.execute("UPDATE wish SET found = found + 1 WHERE id = ?", (match.wish,))
-        waiting[account] += 1
-        wishers.add(account)
-        if found + 1 == limits.WISH_FOUND_MAX:
-            full.append(match.wish)
+        account, found_before = owners[match.wish]
+        key, unhashed = key_of(match), key_of(match._replace(file=None))
+        hit = hits.get((match.wish, key))
+        if hit is None and (hit := hits.pop((match.wish, unhashed), None)) is not None:
+            hits[match.wish, key] = hit
+        elif key != unhashed and (double := hits.pop((match.wish, unhashed), None)) is not None:
+            # an offer that turns out to be a file found before is no hit of its own
+            doubled.append((match.wish, unhashed))
+            waiting[account] -= not double.told
+        if hit is None:
+            if found_before + found[match.wish] >= limits.WISH_FOUND_MAX or waiting[account] >= UNTOLD_MAX:
+                continue
+            hit = hits[match.wish, key] = _Hit(None, told=False)
+            found[match.wish] += 1
+            waiting[account] += 1
+        if not hit.told:  # it waits still: from now on for somebody else who has it, too
+            wishers.add(account)
+        # Whoever offers it last is the likeliest to be there when it is asked for.
+        hit.account, hit.offer = match.account, match.offer
+    _write(connection, hits, doubled)
+    connection.executemany(
+        "UPDATE wish SET found = found + ? WHERE id = ?", [(more, wish) for wish, more in found.items()]
+    )
+    full = [wish for wish, more in found.items() if owners[wish][1] + more == limits.WISH_FOUND_MAX]
     return Noted(frozenset(wishers), tuple(full))
 
 
-def _known(connection: sqlite3.Connection, match: Match) -> int | None:
-    """Whether this file was told (1) or waits (0) for the wish; None if it was not found before."""
-    unhashed = key_of(match._replace(file=None))
-    for key in dict.fromkeys((key_of(match), unhashed)):
-        # Whoever offers it last is the likeliest to be there when it is asked for.
-        row = connection.execute(
-            "UPDATE wish_hit SET key = ?, account = ?, offer = ? WHERE wish = ? AND key = ? RETURNING told",
-            (key_of(match), match.account, match.offer, match.wish, key),
-        ).fetchone()
-        if row is not None:
-            if key != unhashed:  # an offer that turns out to be a file found before is no hit of its own
-                connection.execute("DELETE FROM wish_hit WHERE wish = ? AND key = ?", (match.wish, unhashed))
-            return int(row[0])
-    return None
+@dataclass(slots=True)
+class _Hit:
+    """What is noted of a file that was found for a wish."""
+
+    kept: bytes | None
+    """The key in its row; None if there is none yet."""
+    told: bool
+    account: int | None = None
+    """Who offers it since now."""
+    offer: int = 0
+
+
+def _owners(connection: sqlite3.Connection, wishes: Collection[int]) -> dict[int, tuple[int, int]]:
+    """By wish: its account, and how much was found."""
+    which = ",".join("?" * len(wishes))
+    rows = connection.execute(f"SELECT id, account, found FROM wish WHERE id IN ({which})", [*wishes])
+    return {wish: (account, found) for wish, account, found in rows}
+
+
+def _untold_counts(connection: sqlite3.Connection, accounts: Collection[int]) -> Counter[int]:
+    """By account: how many hits wait for it."""
+    rows = connection.execute(
+        "SELECT wish.account, count(*) FROM wish JOIN wish_hit ON wish_hit.wish = wish.id AND told = 0"
+        f" WHERE wish.account IN ({','.join('?' * len(accounts))}) GROUP BY wish.account",
+        [*accounts],
+    )
+    return Counter(dict(rows.fetchall()))
+
+
+def _hits(connection: sqlite3.Connection, matches: Sequence[Match]) -> dict[tuple[int, bytes], _Hit]:
+    """What was noted before of these offers, by wish and key."""
+    keys: list[object] = []
+    for match in matches:
+        keys += (match.wish, key_of(match), match.wish, key_of(match._replace(file=None)))
+    rows = connection.execute(
+        f"WITH asked(wish, key) AS (VALUES {','.join(['(?,?)'] * (len(keys) // 2))})"
+        " SELECT wish_hit.wish, wish_hit.key, told FROM asked CROSS JOIN wish_hit"
+        " ON wish_hit.wish = asked.wish AND wish_hit.key = asked.key",
+        keys,
+    )
+    return {(wish, key): _Hit(key, bool(told)) for wish, key, told in rows}
+
+
+def _write(
+    connection: sqlite3.Connection,
+    hits: Mapping[tuple[int, bytes], _Hit],
+    doubled: Sequence[tuple[int, bytes]],
+) -> None:
+    """Have rows that say what the hits do, and none for those that are doubled."""
+    connection.executemany("DELETE FROM wish_hit WHERE wish = ? AND key = ?", doubled)
+    connection.executemany(
+        "UPDATE wish_hit SET key = ?, account = ?, offer = ? WHERE wish = ? AND key = ?",
+        [
+            (key, hit.account, hit.offer, wish, hit.kept)
+            for (wish, key), hit in hits.items()
+            if hit.kept is not None and hit.account is not None
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO wish_hit (wish, key, account, offer, told) VALUES (?, ?, ?, ?, 0)",
+        [(wish, key, hit.account, hit.offer) for (wish, key), hit in hits.items() if hit.kept is None],
+    )
 
 
 def key_of(match: Match) -> bytes:
@@ -224,12 +284,3 @@ def forget_hits(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
         ).fetchone()
         if row is not None:
             connection.execute("UPDATE wish SET found = found - 1 WHERE id = ?", row)
-
-
-def _untold_count(connection: sqlite3.Connection, account: int) -> int:
-    row = connection.execute(
-        "SELECT count(*) FROM wish JOIN wish_hit ON wish_hit.wish = wish.id AND told = 0"
-        " WHERE wish.account = ?",
-        (account,),
-    ).fetchone()
-    return int(row[0])

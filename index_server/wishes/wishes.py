@@ -41,7 +41,7 @@ THERE_ALREADY = 100  # files that are there when a wish is made, and count as fo
 MATCHES_MAX = 100_000  # waiting to be noted, some 15 MB; what comes then may count when it is offered again
 RETRY_S = 10.0  # after the disk failed, as when it is full
 
-ShowHit = Callable[[NodeId, Found], Hit]
+ShowHit = Callable[[NodeId, Found], Hit | None]
 """What somebody is told of a document."""
 
 log = structlog.stdlib.get_logger("index_server.wishes")
@@ -263,7 +263,7 @@ class Wishes:
         for untold in waiting:
             found = self._catalogue.show(untold.key)
             hit = show(asker, found) if found is not None else None
-            if hit is not None and hit.some:
+            if hit is not None:
                 hits.append(WishHit(number=untold.number, wish=untold.wish, hit=hit))
                 if len(hits) == limits.WISH_HITS_MAX:
                     break

@@ -41,7 +41,13 @@ def state(catalogue: Catalogue) -> dict[str, Any]:
     keys = {number: key for key, number in documents.numbers.items()}
     words = {word for postings in facets.postings[:2] for word in postings}
     return {
-        "copies": {key: [*documents.from_copy(number, 0)] for number, key in keys.items()},
+        "copies": {
+            key: [
+                (copy.account, copy.offer, copy.partial, copy.about >> 16, documents.name_of(number, copy))
+                for copy in documents.from_copy(number, 0)
+            ]
+            for number, key in keys.items()
+        },
         "said": {key: _sets(documents.said(number)) for number, key in keys.items()},
         "postings": [
             {word: {keys[number] for number in members} for word, members in postings.items()}

@@ -40,10 +40,11 @@ def test_more_names_than_are_kept_count_under_the_first(monkeypatch: pytest.Monk
     kept = Documents()
     for account in range(5):
         kept.add(account, offered(f"{account}.mp3"))
-    assert [name[0] for _, name, _ in kept.from_copy(0, 0)] == ["0.mp3", "1.mp3", "2.mp3", "0.mp3", "0.mp3"]
+    paths = [kept.name_of(0, copy)[0] for copy in kept.from_copy(0, 0)]
+    assert paths == ["0.mp3", "1.mp3", "2.mp3", "0.mp3", "0.mp3"]
     kept.remove(1, 1, FILE)
     kept.add(9, offered("9.mp3"))
-    assert next(kept.from_copy(0, 4))[1][0] == "9.mp3", "in the place of the name that left"
+    assert kept.name_of(0, next(kept.from_copy(0, 4)))[0] == "9.mp3", "in the place of the name that left"
 
 
 def test_the_copies_of_one_account_stand_side_by_side() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from p2pshare.errors import BadMessage
+from p2pshare.limits import PUBLISH_BATCH
 from p2pshare.wire.fields import Offer, Tags
+from p2pshare.wire.index import Publish
 from p2pshare.wire.quick import quick_loader
 from p2pshare.wire.schema import REGISTRY, Struct, load_untrusted
 
@@ -78,5 +80,16 @@ def test_a_field_that_has_no_short_test_is_checked_by_its_own_function() -> None
     class Made:
         pass
 
-    loader = quick_loader(Made, [("one", object, lambda value: value + 1)], BadMessage)
+    loader = quick_loader(Made, [("one", object, lambda value: value + 1)], BadMessage, lambda _: None)
     assert loader([1]).one == 2
+
+
+def test_an_array_of_structs_is_taken_whole_or_left_to_the_reference() -> None:
+    right = [7, "a.mp3", 5, None, 0, ["", "", "", 0, 0, 0, 0, False, 0, 0], False]
+    plain = [1, bytes(16), bytes(16), [], [right, right], False]
+    assert quick(Publish, plain) == reference(Publish, plain)
+    for wrong in (None, 7, "text", [7], [right, None], [right, right[1:]], [right] * (PUBLISH_BATCH + 1)):
+        with pytest.raises(BadMessage):
+            load_untrusted(Publish, [*plain[:4], wrong, False])
+    newer = [*right, "a field of a newer version"]
+    assert load_untrusted(Publish, [*plain[:4], [newer], False]).added[0].path == "a.mp3"
