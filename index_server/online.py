@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from index_server.accounts import Accounts
+from index_server.rules.suspicion import Newcomers
+from index_server.search.catalogue import Catalogue
 from p2pshare.addresses import Address
 from p2pshare.identity import NodeId
 from p2pshare.transport.quiet import QuietChannel
 from p2pshare.wire.schema import Message
+
+if TYPE_CHECKING:
+    from index_server.hits import Told
 
 MISSED_MAX = 16  # notices kept for one who is detached; the oldest are of no use any more
 
@@ -41,6 +48,9 @@ class Visitor:
     """What it is told once it is back."""
     wait_s: int | None = None
     """How long a newcomer waits for a slot, as they told; None if they did not."""
+    told: Told | None = None
+    """How others are told of them. None until somebody finds what they have, and again as soon as their nick,
+    `reachable`, `wait_s` or speed has changed."""
 
     @property
     def open_address(self) -> Address | None:
@@ -97,3 +107,15 @@ class Online:
 
     def by_node(self, node: NodeId) -> Visitor | None:
         return self._by_node.get(node)
+
+
+def leave(
+    visitor: Visitor, online: Online, *, newcomers: Newcomers, catalogue: Catalogue, accounts: Accounts
+) -> bool:
+    """They are offline from now on. False if they have come back, and so are not."""
+    if not online.leave(visitor):
+        return False
+    newcomers.leave(visitor.account)
+    catalogue.set_online(visitor.account, False)
+    accounts.note_seen(visitor.account)
+    return True

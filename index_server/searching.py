@@ -10,29 +10,25 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from index_server.hits import NOBODY, best_sources, packed_hit
 from index_server.online import Online
 from index_server.search.catalogue import Catalogue, Copy, Found, Page
-from index_server.search.entry import tags_of
 from index_server.search.expression import CONTACTS
 from index_server.search.query import SearchQuery, parse_search_untrusted
 from index_server.speeds import Speeds
 from p2pshare import limits
 from p2pshare.errors import BadMessage, Reason, Refused
 from p2pshare.identity import NodeId, parse_node_id_untrusted
-from p2pshare.kinds import kind_of
 from p2pshare.receipts import Receipt
 from p2pshare.wire import index
 from p2pshare.wire.fields import Hit, Source
+from p2pshare.wire.schema import packed
 
 if TYPE_CHECKING:
     from index_server.commands import Desk
     from index_server.online import Visitor
 
-UNTOLD_WAIT_S = 60  # a guess at those who did not say: one turn of somebody else
 LITTLE = 3  # matches; with fewer, the query may be spelt wrong
-HIT_BYTES = 170  # at most, besides its path, names, tags and sources
-NAME_BYTES = 3  # at most, besides the name itself
-SOURCE_BYTES = 72 + limits.NICK_BYTES_MAX  # at most
 PAGE_BYTES = 2 * limits.KIB  # at most, besides the hits: facets and a suggestion
 
 _People = Mapping[str, frozenset[int]]
@@ -80,7 +76,7 @@ def hear_slots(desk: Desk, visitor: Visitor, message: index.Slots) -> None:
         )
     except Refused:
         return
-    visitor.wait_s = message.wait_s
+    visitor.wait_s, visitor.told = message.wait_s, None
     desk.catalogue.set_free(visitor.account, message.wait_s == 0)
 
 
@@ -94,6 +90,7 @@ def hear_receipt(
     giver = online.by_node(receipt.giver)
     if giver is not None:
         catalogue.set_speed(giver.account, speeds.of(receipt.giver))
+        giver.told = None
 
 
 # --- inside ----------------------------------------------------------------------------------------------
@@ -138,46 +135,23 @@ def _that_fit(desk: Desk, visitor: Visitor, page: Page) -> tuple[tuple[Hit, ...]
     cursor = b""
     room = index.SearchHits.FRAME_MAX - PAGE_BYTES
     for found in page.found:
-        hit = hit_of(desk, visitor.node, found)
-        room -= HIT_BYTES + len(hit.path.encode()) + len(found.tags) + SOURCE_BYTES * len(hit.some)
-        room -= sum(NAME_BYTES + len(name.encode()) for name in hit.names)
+        hit = packed_hit(found, _best_sources(desk, visitor.node, found))
+        room -= len(hit)
         if room < 0:
             break
-        hits.append(hit)
+        hits.append(packed(Hit, hit))
         cursor = found.cursor
     return tuple(hits), cursor
 
 
-def hit_of(desk: Desk, asker: NodeId, found: Found) -> Hit:
-    """A document as somebody is told of it."""
-    return Hit(
-        file=found.file,
-        path=found.path,
-        size=found.size,
-        kind=kind_of(found.path),
-        changed=found.changed,
-        tags=tags_of(found.tags),
-        sources=found.sources,
-        some=_best_sources(desk, asker, found),
-        names=found.names,
-        free=found.free,
-        contacts=found.contacts,
-        doubts=found.doubts,
-    )
+def obtainable_hit(desk: Desk, asker: NodeId, found: Found) -> Hit | None:
+    """A document as somebody is told of it; None if there is nobody to get it from."""
+    some = _best_sources(desk, asker, found)
+    return None if some == NOBODY else packed(Hit, packed_hit(found, some))
 
 
-def _best_sources(desk: Desk, asker: NodeId, found: Found) -> tuple[Source, ...]:
-    """Those first who can be reached, have all of it, and let somebody in soon; never the asker."""
-    sources = [source for source in _sources(desk, found.some) if source.node != asker]
-    sources.sort(
-        key=lambda source: (
-            not source.reachable,
-            source.partial,
-            UNTOLD_WAIT_S if source.wait_s is None else source.wait_s,
-            -source.speed,
-        )
-    )
-    return tuple(sources[: limits.HIT_SOURCES_MAX])
+def _best_sources(desk: Desk, asker: NodeId, found: Found) -> bytes:
+    return best_sources(found.some, desk.online.by_account, desk.catalogue.speed_of, asker)
 
 
 def _sources(desk: Desk, copies: Iterable[Copy]) -> Iterable[Source]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import trio
 
 from index_server.accounts import Accounts
-from index_server.online import Online
+from index_server.online import Online, leave
 from index_server.rules import records
 from index_server.rules.bans import Bans, holds, refusal
 from index_server.rules.roles import (
@@ -318,10 +318,18 @@ class Moderation:
         self._catalogue.hide(frozenset(words), self._bans.files | files)
 
     def _eject(self) -> None:
-        """Whoever is online and banned by now hears why, and is gone; who is detached hears it later."""
+        """Whoever is online and banned by now is gone: who is connected hears why, others when they come."""
         for visitor in self._online:
             try:
                 self.check_person(visitor.node, visitor.observed.host)
             except Refused as refused:
                 if visitor.channel is not None:
                     visitor.channel.close_soon(CloseCode.NOT_ADMITTED, refused.text)
+                else:
+                    leave(
+                        visitor,
+                        self._online,
+                        newcomers=self.newcomers,
+                        catalogue=self._catalogue,
+                        accounts=self._accounts,
+                    )

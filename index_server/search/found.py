@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from index_server.search.documents import Copy, Documents, Name, usual
+from pyroaring import BitMap
+
+from index_server.search.documents import Copy, Documents, usual
 from index_server.search.holders import Holders
 from index_server.search.paging import Picked
 from p2pshare.hashing import FileId
 from p2pshare.limits import HIT_NAMES_MAX
 
+_NOTHING = BitMap()
 SOME_COPIES = 16  # told with a found document, so that the caller can choose by what is not known here
 
 
@@ -49,55 +52,65 @@ class Presenter:
         self._holders = holders
         self._choose = choose
 
-    def show(self, picked: Picked, contacts: Collection[int]) -> Found:
+    def show(self, page: Sequence[Picked], contacts: Collection[int]) -> tuple[Found, ...]:
         """`contacts` are accounts of the asker's choice."""
-        documents, holders, document = self._documents, self._holders, picked.document
-        said = documents.said(document)
-        assert said is not None  # somebody offers it
-        chosen = self._online_copies(document)
-        if len(said.names) == 1 == len(documents.names[document]):  # almost all: everybody shows the same
-            path, size, tags, _ = said.names[0]
+        if not page:
+            return ()
+        holders = self._holders
+        documents = BitMap([picked.document for picked in page])
+        sources, free = holders.sources.of(documents), holders.free.of(documents)
+        theirs = Counter(
+            document
+            for account in contacts
+            if account in holders.online
+            for document in holders.shelves.get(account, _NOTHING) & documents
+        )
+        return tuple(
+            [
+                self._found(picked, sources[picked.document], free[picked.document], theirs[picked.document])
+                for picked in page
+            ]
+        )
+
+    def _found(self, picked: Picked, sources: int, free: int, contacts: int) -> Found:
+        documents, document = self._documents, picked.document
+        copies = self._online_copies(document)
+        kept = documents.names[document]
+        if len(kept) == 1:  # almost all: everybody shows the same
+            path, size, tags, _ = kept[0]
             names: tuple[str, ...] = ()
         else:
-            shown = [name for _, name in chosen]
+            shown = [documents.name_of(document, copy) for copy in copies]
             path, size = usual([name[0] for name in shown]), usual([name[1] for name in shown])
             tags = usual([name[2] for name in shown if name[0] == path])
             names = _other_names([name[0] for name in shown], path)
-        copies = tuple([copy for copy, _ in chosen])
-        if documents.count(document) <= SOME_COPIES:
-            sources = len(copies)
-            free = sum([holders.has_free_slot(copy.account) for copy in copies])
-        else:
-            sources, free = holders.sources[document], holders.free[document]
         return Found(
             file=documents.file(document),
             path=path,
             size=size,
-            changed=said.changed,
+            changed=documents.changed(document),
             tags=tags,
             sources=sources,
             free=free,
-            contacts=sum([holders.holds(account, document) for account in contacts]),
+            contacts=contacts,
             names=names,
             some=copies,
             doubts=picked.doubts,
             cursor=picked.cursor,
         )
 
-    def _online_copies(self, document: int) -> list[tuple[Copy, Name]]:
-        """One copy each of at most SOME_COPIES people online, chosen at random, with its name."""
+    def _online_copies(self, document: int) -> tuple[Copy, ...]:
+        """One copy each of at most SOME_COPIES people online, chosen at random."""
         count = self._documents.count(document)
         start = int(self._choose.random() * count) if count > 1 else 0
-        chosen: list[tuple[Copy, Name]] = []
-        seen: set[int] = set()
-        for copy, name, _ in self._documents.from_copy(document, start):
-            account = copy.account
-            if account not in seen and self._holders.is_online(account):
-                seen.add(account)
-                chosen.append((copy, name))
-                if len(chosen) == SOME_COPIES:
+        online = self._holders.online
+        copies: dict[int, Copy] = {}
+        for copy in self._documents.from_copy(document, start):
+            if copy[0] in online:
+                copies[copy[0]] = copy
+                if len(copies) == SOME_COPIES:
                     break
-        return chosen
+        return tuple(copies.values())
 
 
 def _other_names(paths: list[str], shown: str) -> tuple[str, ...]:

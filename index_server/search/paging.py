@@ -24,9 +24,9 @@ from p2pshare.wire.fields import SortBy
 
 BLOCK_GROWN_MAX = 2 * ranking.RANKED  # a block that is looked at again may have more documents by now
 _BY_NUMBER = struct.Struct(">BBQI")  # sort; group; number; document
-_BY_RANK = struct.Struct(
-    ">B?b?Ib?IbI"
-)  # sort; is there a start; start and end of the block; rank and document
+_BLOCK = struct.Struct(">B?b?Ib?I")  # sort; is there a start; start and end of the block
+_SHOWN = struct.Struct(">bI")  # rank and document
+_BY_RANK = struct.Struct(_BLOCK.format + _SHOWN.format[1:])
 
 
 class Picked(NamedTuple):
@@ -39,14 +39,7 @@ class Picked(NamedTuple):
     """Continues behind it; empty if nothing is there."""
 
 
-class Ranked(NamedTuple):
-    """A document in its place within a block, least first."""
-
-    rank: int
-    document: int
-    doubts: int
-
-
+Ranked = tuple[int, int, int]  # rank, document and doubts: a document in its place within a block
 Rank = Callable[[Sequence[Place]], list[Ranked]]
 """Puts a block in its final order, by (rank, document)."""
 
@@ -67,7 +60,11 @@ def by_relevance(along: Sequence[Band], rank: Rank, cursor: bytes, limit: int) -
             break
         start, end, shown = end, None, None
     more_behind = bool(ranking.block(along, 1, after=end))
-    picked = [Picked(each.document, each.doubts, _pack_rank(start, end, each)) for each in ranked[:limit]]
+    of_block = _pack_block(start, end)
+    picked = [
+        Picked(document, doubts, of_block + _SHOWN.pack(rank, document))
+        for rank, document, doubts in ranked[:limit]
+    ]
     if len(picked) == len(ranked) and not more_behind:
         picked[-1] = picked[-1]._replace(cursor=b"")
     return picked
@@ -118,10 +115,8 @@ def _order(
 # --- cursors ---------------------------------------------------------------------------------------------
 
 
-def _pack_rank(start: Place | None, end: Place, shown: Ranked) -> bytes:
-    return _BY_RANK.pack(
-        SortBy.RELEVANCE, start is not None, *(start or end), *end, shown.rank, shown.document
-    )
+def _pack_block(start: Place | None, end: Place) -> bytes:
+    return _BLOCK.pack(SortBy.RELEVANCE, start is not None, *(start or end), *end)
 
 
 def _unpack_rank(cursor: bytes) -> tuple[Place | None, Place, tuple[int, int]]:

@@ -12,7 +12,9 @@ cannot rise out of its block. With at most RANKED matches, which a good query ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -32,6 +34,10 @@ class Place(NamedTuple):
     """Its points so far, below 0."""
     named: bool
     document: int
+
+
+_PLACE: Callable[[tuple[int, bool, int]], Place] = partial(tuple.__new__, Place)
+"""Without a call of Python's for each."""
 
 
 class Band(NamedTuple):
@@ -69,19 +75,22 @@ def block(
             if (without_points, named) == until[:2]:
                 end = members.rank(until.document)
         end = min(end, first + count - len(picked))
-        picked += [Place(without_points, named, document) for document in members[first:end]]
+        picked += map(_PLACE, zip(repeat(without_points), repeat(named), members[first:end]))
         if len(picked) == count:
             break
     return picked
 
 
-def closeness(typed: str, texts: Iterable[str]) -> int:
-    """The points for the order of words. `texts` as made by `entry.search_text`."""
-    if not typed:
-        return 0
-    words, closest = f" {typed} ", 0
-    for text in texts:
-        if words in text:
-            exact = text.startswith(words) and text.count(" ", len(words), text.index("\n")) <= 1
+def closeness(typed: str, texts: Iterable[Iterable[str]]) -> list[int]:
+    """The points for the order of words. `texts` of each document, as made by `entry.search_text`."""
+    words, points = f" {typed} ", []
+    behind = len(words)
+    for texts_of_one in texts:
+        closest = 0
+        for text in texts_of_one:
+            if words not in text or not typed:
+                continue
+            exact = text.startswith(words) and text.count(" ", behind, text.index("\n")) <= 1
             closest = max(closest, SIDE_BY_SIDE_POINTS + (EXACT_POINTS if exact else 0))
-    return closest
+        points.append(closest)
+    return points

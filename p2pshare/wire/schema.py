@@ -26,6 +26,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
 import msgpack
+import msgspec
 
 from p2pshare import limits
 from p2pshare.errors import BadMessage, CloseCode, Misuse
@@ -34,6 +35,7 @@ from p2pshare.wire.quick import Quick, quick_loader
 Check = Callable[[Any], Any]
 S = TypeVar("S", bound="Struct")
 MISSING = dataclasses.MISSING
+_ENCODE = msgspec.msgpack.Encoder().encode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,8 +182,15 @@ def dump(struct: Struct) -> list[Any]:
 
 def pack(plain: Any) -> bytes:
     """MessagePack in its shortest form."""
-    packed: bytes = msgpack.packb(plain, use_bin_type=True)
-    return packed
+    return _ENCODE(plain)
+
+
+def packed(struct_class: type[S], plain: bytes) -> S:
+    """A struct that was packed already, to be put into a message as it is.
+
+    Nothing of it is checked, and none of its fields can be read: for what one's own tests hold right.
+    """
+    return typing.cast(S, msgspec.Raw(plain))
 
 
 def unpack_untrusted(body: bytes | bytearray | memoryview) -> Any:
@@ -226,8 +235,14 @@ def _make_quick(struct_class: type[Struct]) -> Quick:
     """Only when it is first needed: most messages are not, in most programs."""
     hints = typing.get_type_hints(struct_class, include_extras=True)
     fields = [(field.name, hints[field.name], field.load) for field in struct_class.FIELDS]
-    struct_class.QUICK = staticmethod(quick_loader(struct_class, fields, BadMessage))
+    struct_class.QUICK = staticmethod(quick_loader(struct_class, fields, BadMessage, _quick_of))
     return struct_class.QUICK
+
+
+def _quick_of(hint: Any) -> Quick | None:
+    if not (isinstance(hint, type) and issubclass(hint, Struct)):
+        return None
+    return hint.__dict__.get("QUICK") or _make_quick(hint)
 
 
 # --- compiling a declaration -------------------------------------------------------------------------
@@ -266,7 +281,7 @@ def _compile(hint: Any) -> tuple[Check, Check, str, str]:
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return _enum_member(hint), int, hint.__name__, ""
     if isinstance(hint, type) and issubclass(hint, Struct):
-        return _struct_loader(hint), dump, hint.__name__, ""
+        return _struct_loader(hint), _dump_or_packed, hint.__name__, ""
     raise Misuse(f"{hint!r} cannot be declared: give int a Range and str, bytes and tuples a Size.")
 
 
@@ -326,6 +341,10 @@ def _enum_member(enum: type[IntEnum]) -> Check:
             raise BadMessage(f"{value} is no {enum.__name__}") from None
 
     return check
+
+
+def _dump_or_packed(struct: Any) -> Any:
+    return struct if type(struct) is msgspec.Raw else dump(struct)
 
 
 def _struct_loader(struct_class: type[Struct]) -> Check:

@@ -11,7 +11,7 @@ from p2pshare.hashing import FileId
 from p2pshare.identity import NodeId, format_node_id
 from p2pshare.wire import index
 from p2pshare.wire.fields import Offer, SortBy
-from tests.sockets.test_index_server import Person, house
+from tests.sockets.test_index_server import Person, house, listening
 
 FILE = FileId(b"f" * 32)
 
@@ -40,6 +40,23 @@ async def test_who_has_a_free_slot_is_found_and_named_first() -> None:
             assert {hit.path.rpartition("/")[2], *hit.names} == {"Nosferatu.mkv", "Nosferatu 1922.mkv"}
             bob.channel.post(index.Slots(wait_s=30))
             await hears_of_slots(carol, 0)
+
+
+async def test_what_is_told_of_somebody_changes_with_their_nick_and_port() -> None:
+    async with house() as here, here.person("alice") as alice, here.person("bob") as bob:
+        await alice.publish(film(1, "Nosferatu.mkv", FILE))
+
+        async def told() -> tuple[str, bool]:
+            [hit] = (await bob.search("nosferatu")).hits
+            [source] = hit.some
+            return source.nick, source.reachable
+
+        assert await told() == ("alice", False)
+        await alice.ask(index.Rename, nick="wonder")
+        assert await told() == ("wonder", False)
+        async with listening(alice.me) as port:
+            await alice.ask(index.Listen, port=port)
+        assert await told() == ("wonder", True)
 
 
 async def test_notices_of_slots_that_come_too_often_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
