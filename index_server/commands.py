@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import trio
-
 from index_server import searching
 from index_server.accounts import Accounts
 from index_server.admin import answers as account_answers
@@ -24,7 +22,7 @@ from index_server.credit import Credit
 from index_server.manifests import Manifests
 from index_server.measures import Measures
 from index_server.online import Online, Visitor
-from index_server.probe import port_problem
+from index_server.probe import PortTests
 from index_server.rules import answers
 from index_server.rules.moderation import Moderation
 from index_server.search.catalogue import Catalogue
@@ -54,7 +52,7 @@ class Desk:
     credit: Credit
     online: Online
     budgets: Budgets
-    port_tests: trio.CapacityLimiter
+    port_tests: PortTests
     unix_now: Callable[[], float]
     rules: Moderation
     database: Database
@@ -91,7 +89,7 @@ async def publish(desk: Desk, visitor: Visitor, message: index.Publish) -> index
 
 async def rename(desk: Desk, visitor: Visitor, message: index.Rename) -> index.Renamed:
     await desk.accounts.rename(visitor.node, message.nick)
-    visitor.nick = message.nick
+    visitor.nick, visitor.told = message.nick, None
     return index.Renamed(request=message.request, nick=message.nick)
 
 
@@ -123,9 +121,8 @@ async def report_receipts(
 
 async def listen(desk: Desk, visitor: Visitor, message: index.Listen) -> index.Listening:
     address = Address(visitor.observed.host, message.port)
-    async with desk.port_tests:
-        problem = await port_problem(desk.endpoint, address, visitor.node)
-    visitor.port, visitor.reachable = message.port, not problem
+    problem = await desk.port_tests.problem(address, visitor.node, again=visitor.port is not None)
+    visitor.port, visitor.reachable, visitor.told = message.port, not problem, None
     return index.Listening(
         request=message.request,
         reachable=visitor.reachable,

@@ -24,10 +24,11 @@ from index_server.credit import Credit
 from index_server.manifests import Manifests
 from index_server.measures import Measures
 from index_server.online import Online
+from index_server.probe import PortTests
 from index_server.rules.door import Door
 from index_server.rules.moderation import Moderation
 from index_server.search.catalogue import Catalogue
-from index_server.searching import hear_receipt, hit_of
+from index_server.searching import hear_receipt, obtainable_hit
 from index_server.sessions import keep_sessions, take_sessions
 from index_server.snapshot_file import SnapshotFile
 from index_server.speeds import Speeds
@@ -212,7 +213,7 @@ async def open_server(
             online=online,
             budgets=Budgets(),
             rules=rules,
-            port_tests=trio.CapacityLimiter(config.limits.port_tests),
+            port_tests=PortTests(endpoint, config.limits.port_tests),
             unix_now=unix_now,
             database=database,
             registration=registration,
@@ -257,7 +258,7 @@ async def open_server(
             nursery.start_soon(accounts.keep_seen)
             nursery.start_soon(rules.keep_tidy)
             nursery.start_soon(wishes.load)
-            nursery.start_soon(wishes.run, partial(hit_of, desk))
+            nursery.start_soon(wishes.run, partial(obtainable_hit, desk))
             if config.server.announce:
                 nursery.start_soon(_announce, endpoint, server.port, config.server)
             try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 import trio
 
+from index_server import online
 from index_server.broker import address_field
 from index_server.commands import Desk
 from index_server.online import Visitor
@@ -168,7 +169,7 @@ class Visit:
         missed: list[Message] = []
         if older is not None:
             if resumed and older.observed.host == visitor.observed.host:
-                visitor.port, visitor.reachable = older.port, older.reachable
+                visitor.port, visitor.reachable, visitor.told = older.port, older.reachable, None
             missed += (older.missed or ()) if resumed else ()
             if older.channel is not None:
                 older.channel.close_soon(CloseCode.REPLACED)
@@ -232,8 +233,12 @@ class Grace:
 
 def leave(desk: Desk, visitor: Visitor) -> None:
     """They are offline from now on, unless they have come back."""
-    if desk.online.leave(visitor):
-        desk.rules.newcomers.leave(visitor.account)
-        desk.catalogue.set_online(visitor.account, False)
-        desk.accounts.note_seen(visitor.account)
+    left = online.leave(
+        visitor,
+        desk.online,
+        newcomers=desk.rules.newcomers,
+        catalogue=desk.catalogue,
+        accounts=desk.accounts,
+    )
+    if left:
         log.debug("left", account=visitor.account, online=len(desk.online))

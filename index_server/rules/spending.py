@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import trio
 
 from index_server.commands import COMMANDS, Command, Desk
@@ -35,8 +37,14 @@ def budgets_of(desk: Desk, account: int) -> tuple[Budget, ...]:
     for message, command in COMMANDS.items():
         most = _most(desk, command)
         left = desk.budgets.left((account, message.KIND), what_of(command), most=most, now=now)
-        budgets.append(Budget(kind=message.KIND, per_minute=most, left=left))
+        budgets.append(_budget(message.KIND, most, left))
     return tuple(budgets)
+
+
+@lru_cache(maxsize=len(COMMANDS) * 16)
+def _budget(kind: int, per_minute: int, left: int) -> Budget:
+    """Nearly everybody who comes has nearly all of it left, so nearly all share these."""
+    return Budget(kind=kind, per_minute=per_minute, left=left)
 
 
 def what_of(command: Command) -> str:

@@ -116,7 +116,8 @@ class Session:
             self._unsealed += self._greeting.take_to_send()
             if (after_s := self._greeting.come_again_s) is not None:
                 self.over = True
-                events.append(Closed(CloseCode.TOO_MANY, f"{COME_AGAIN} Try again in {after_s} s.", after_s))
+                when = f"in {after_s} s" if after_s else "now"  # they said 0, whatever they mean by it
+                events.append(Closed(CloseCode.TOO_MANY, f"{COME_AGAIN} Try again {when}.", after_s))
                 return
             if self._greeting.done is None:
                 return

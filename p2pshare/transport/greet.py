@@ -11,6 +11,7 @@ from p2pshare.addresses import Address
 from p2pshare.errors import Disconnected, PeerFault
 from p2pshare.session.events import Closed, Event, HandshakeDone
 from p2pshare.session.session import Session
+from p2pshare.transport.line import Line
 
 WRITE_BYTES = 64 * limits.KIB  # far more than a handshake has
 FAREWELL_S = 1.0  # how long a closing connection may take to get its last message out
@@ -34,11 +35,11 @@ async def greet(
     """Do the handshake. Raises `Disconnected`, or `PeerFault` after telling them; the stream stays the
     caller's.
     """
+    line = Line(stream)
     with trio.move_on_after(limits.HANDSHAKE_TIMEOUT_S):
         while True:
-            if outgoing := session.data_to_send(WRITE_BYTES):
-                await _send_all(stream, outgoing)
-            data = await _receive_some(stream, limits.HANDSHAKE_BYTES_MAX)
+            await _send(line, session)
+            data = await line.read(0)
             if not data:
                 raise Disconnected("The other side hung up during the handshake.")
             try:
@@ -46,9 +47,9 @@ async def greet(
             except PeerFault:
                 await say_farewell(stream, session)
                 raise
+            del data  # the memory is shared
             if events and isinstance(events[0], HandshakeDone):
-                if outgoing := session.data_to_send(WRITE_BYTES):
-                    await _send_all(stream, outgoing)
+                await _send(line, session)
                 return Greeted(stream, session, events[0], events[1:], remote, dialed)
             for event in events:
                 if isinstance(event, Closed):
@@ -67,15 +68,9 @@ async def say_farewell(stream: trio.abc.Stream, session: Session) -> None:
             pass
 
 
-async def _send_all(stream: trio.abc.Stream, data: memoryview) -> None:
-    try:
-        await stream.send_all(data)
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise Disconnected("The connection was lost.") from error
-
-
-async def _receive_some(stream: trio.abc.Stream, max_bytes: int) -> bytes | bytearray:
-    try:
-        return await stream.receive_some(max_bytes)
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise Disconnected("The connection was lost.") from error
+async def _send(line: Line, session: Session) -> None:
+    """All there is to say, at once if the system takes it: that saves a turn of the loop."""
+    if outgoing := session.data_to_send(WRITE_BYTES):
+        written = line.write_now(outgoing)
+        if written < len(outgoing):
+            await line.write(outgoing[written:])

@@ -14,7 +14,7 @@ address of its own in 127.0.0.0/8. In turn:
     search      one search after the other, then as many as the server can answer, for each class of words
     share       one newcomer offers much at once, while another process searches
     restart     the server is ended and started again; everybody comes back as clients do
-    rest        nobody asks anything: what an idle connection costs
+    rest        nobody asks anything: what an idle connection costs; then everybody loses it, and is back
 
 A soak is `come`, and then `live` for so long. Nothing listens anywhere but on loopback; everything is ended
 and deleted at the end.
@@ -192,11 +192,18 @@ class Test:
         each = (self.server.resident_bytes() - before) / logins
         time.sleep(REST_S)
         idle = (self.server.cpu_s() - cpu_before) / REST_S
+        self.crowd.do({"do": "leave", "goodbye": False})
+        time.sleep(1.0)
+        again = self.crowd.do({"do": "come"})
+        self.note("everybody lost the connection, and resumes", again)
+        resumed = len(again.tally.answers["come online"])
         self.facts += [
             ("logins a second, manifest unchanged", f"{logins / outcome.seconds:,.0f}"),
             ("CPU of the server for one such login", f"{1e3 * outcome.cpu_s / logins:.2f} ms"),
             ("memory of an idle connection", f"{each / 1024:.1f} KiB"),
             (f"CPU with {logins:,} idle connections", f"{100 * idle:.1f} % of one core"),
+            ("sessions resumed a second", f"{resumed / again.seconds:,.0f}"),
+            ("CPU of the server for one of these", f"{1e3 * again.cpu_s / resumed:.2f} ms"),
         ]
 
     def filled(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ It is told on its input what they are to do, one line of JSON each, and says on 
     {"do": "search", "seconds": 5, "kind": "rare", "window": 16}      so many searches are always under way
     {"do": "share", "files": 20000}                  one of them publishes so much as fast as possible
     {"do": "return", "seconds": 90}                  whoever loses the connection comes back as clients do
-    {"do": "leave"}                                  everybody says goodbye
+    {"do": "leave"}                                  everybody says goodbye; "goodbye": false, and nobody does
 
 Its end of input is its end.
 """
@@ -223,9 +223,9 @@ class Crowd:
         self.returning = False
         return {"seconds": time.monotonic() - began, "online": self.online}
 
-    def leave(self) -> dict[str, Any]:
+    def leave(self, goodbye: bool = True) -> dict[str, Any]:
         for stay in self.stays:
-            stay.leave()
+            stay.leave(goodbye=goodbye)
         self.run(lambda: False, 0.5)
         return {}
 

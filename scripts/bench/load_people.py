@@ -39,6 +39,7 @@ class Person:
         "nick",
         "number",
         "reachable",
+        "resume",
         "static",
         "wanted",
     )
@@ -52,6 +53,7 @@ class Person:
         self.nick = f"load{number}"
         self.address = _dotted(LOOPBACK + ADDRESSES_FROM + number)
         self.static = _static(number)
+        self.resume = b""  # what the last login gave, to go on with
         self.first = self.next_offer = 0
         self.digest = EMPTY_MANIFEST  # as the server keeps it
         self._reset = False

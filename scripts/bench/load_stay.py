@@ -66,12 +66,12 @@ class Stay:
         crowd.wires.add(line, self._lost)
         self._watch(line)
 
-    def leave(self) -> None:
-        """Say goodbye."""
+    def leave(self, *, goodbye: bool = True) -> None:
+        """Say goodbye, or hang up without a word."""
         line, self.line, self.settled = self.line, None, False
         self._stop_listening()
         if line is not None:
-            if not line.session.over and self._online_at is not None:
+            if goodbye and not line.session.over and self._online_at is not None:
                 line.session.send(Close(code=CloseCode.BYE))
                 try:
                     line.flush()
@@ -171,23 +171,26 @@ class Stay:
 
     def _log_in(self) -> None:
         assert self.line is not None
-        self.line.ask(lambda request: index.Login(request=request), self._logged_in)
+        resume = self.person.resume
+        self.line.ask(lambda request: index.Login(request=request, resume=resume), self._logged_in)
         self._crowd.wires.flush(self.line)
 
     def _logged_in(self, message: Message) -> None:
         crowd, person = self._crowd, self.person
         if isinstance(message, index.LoggedIn):
             self._online_at = time.monotonic()
+            person.resume = message.resume
+            then = self._settle if message.resumed else self._test_port
             crowd.tally.answered("come online", self._online_at - self._began)
             if message.manifest != person.digest:
-                self.publish_missing(self._test_port, anew=True)
+                self.publish_missing(then, anew=True)
             elif person.missing:
-                self.publish_missing(self._test_port)
+                self.publish_missing(then)
             elif crowd.changes(person):
                 changed = crowd.rng.randint(1, CHANGE_MAX)
-                self.publish(add=changed, remove=changed, then=self._test_port)
+                self.publish(add=changed, remove=changed, then=then)
             else:
-                self._test_port()
+                then()
             return
         assert isinstance(message, Refused)
         if message.reason is Reason.NOT_REGISTERED:
@@ -206,9 +209,12 @@ class Stay:
         else:
             self._log_in()
 
+    def _settle(self) -> None:
+        self.settled = True
+
     def _test_port(self) -> None:
         if not self.person.reachable:
-            self.settled = True
+            self._settle()
             return
         listener = self._listener = self._crowd.wires.listen(self.person.address, self._take)
         port: int = listener.getsockname()[1]
@@ -222,7 +228,7 @@ class Stay:
         self._stop_listening()
         if isinstance(message, index.Listening) and not message.reachable:
             self._crowd.tally.counts["ports not reached"] += 1
-        self.settled = True
+        self._settle()
 
     def _stop_listening(self) -> None:
         if self._listener is not None:

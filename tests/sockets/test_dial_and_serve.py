@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from p2pshare.addresses import Address
 from p2pshare.errors import Disconnected, PeerFault
@@ -100,6 +101,7 @@ async def test_a_handler_that_fails_ends_its_own_connection_only(caplog: pytest.
             async with dial(ALICE, [address], BOB.node) as channel:
                 await channel.over.wait()
                 assert channel.ending is not None and "mistake" in str(channel.ending)
+        await trio.testing.wait_all_tasks_blocked()  # they say so first, and note it then
     assert caplog.text.count("our own mistake") == 2
 
 

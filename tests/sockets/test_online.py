@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import trio.testing
 from index_server import commands
 from p2pshare import limits
 from p2pshare.errors import CloseCode, Disconnected, Reason, Refused
+from p2pshare.identity import format_node_id
 from p2pshare.transport.dial import dial
-from p2pshare.wire import index
+from p2pshare.wire import index, rules
+from p2pshare.wire.fields import RuleAction, Subject
 from tests.sockets.test_index_server import HURRY_S, House, Person, endpoint, house, listening, process
 
 
@@ -196,3 +199,32 @@ async def test_a_server_that_starts_anew_keeps_its_port_and_its_people(tmp_path:
                 async with here.connected("alice") as alice:
                     assert (await alice.ask(index.Login, resume=token)).resumed
         assert server.poll() is None  # it is the same process
+
+
+async def test_a_server_that_could_not_start_anew_goes_on_as_it_is(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("")
+    async with process(tmp_path / "data", "--config", str(settings)) as (here, server):
+        async with here.person("alice") as alice:
+            settings.unlink()
+            os.mkfifo(settings)  # so that we know when they are read
+            for _ in range(2):  # the second time is after the first has failed
+                server.send_signal(signal.SIGHUP)
+                with trio.fail_after(30):
+                    await trio.to_thread.run_sync(settings.write_text, "[server]\nnome = 'mistyped'\n")
+            assert await is_online(alice, "alice")
+
+
+async def test_who_is_banned_while_detached_is_offline_at_once() -> None:
+    async with house(rules__owners=format_node_id(endpoint("olga").node)) as here:
+        async with here.person("olga") as olga:
+            async with here.person("bob") as bob:
+                await lose(bob)
+            await detached(here, 2)
+            assert await is_online(olga, "bob")
+            await olga.ask(
+                rules.Moderate, action=RuleAction.BAN, subject=Subject.ACCOUNT, target="bob", reason="rude"
+            )
+            assert not await is_online(olga, "bob")
+            async with here.connected("bob") as bob:
+                assert "rude" in str(await bob.refused(index.Login))

@@ -266,3 +266,18 @@ def test_the_static_key_shows_no_secret_when_printed() -> None:
     printed = repr(static_of(ALICE))
     assert static_of(ALICE).key.private_bytes_raw().hex() not in printed
     assert ALICE.seed().hex() not in printed
+
+
+def test_a_signature_that_was_verified_once_holds_for_that_key_and_identity_only() -> None:
+    static, public = static_of(ALICE), static_of(ALICE).key.public_key().public_bytes_raw()
+    introduction = write_introduction(static, hello())
+    others = {
+        "another static key": (introduction, static_of(BOB).key.public_key().public_bytes_raw()),
+        "another identity": (BOB.node_id + introduction[limits.KEY_BYTES :], public),
+        "another signature": (introduction[:40] + bytes([introduction[40] ^ 1]) + introduction[41:], public),
+    }
+    for _ in range(2):
+        assert read_introduction_untrusted(introduction, public, None)[0] == ALICE.node_id
+        for payload, rs in others.values():
+            with pytest.raises(PeerFault, match="did not sign"):
+                read_introduction_untrusted(payload, rs, None)

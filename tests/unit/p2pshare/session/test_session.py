@@ -11,6 +11,7 @@ from p2pshare.errors import CloseCode, Misuse, PeerFault, Reason
 from p2pshare.hashing import FileId
 from p2pshare.session.cipher import OVERHEAD_BYTES
 from p2pshare.session.events import Closed, Event, HandshakeDone, MessageReceived
+from p2pshare.session.greeting import come_again
 from p2pshare.session.session import Session
 from p2pshare.session.settle import Settled
 from p2pshare.session.states import Party
@@ -642,3 +643,10 @@ def test_a_hello_of_any_legal_size_fits_the_handshake() -> None:
 
 
 # --- the written-down conversation -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "when"), [(0, "now."), (7, "in 7 s.")])
+def test_whoever_finds_no_place_reads_when_to_try_again(seconds: int, when: str) -> None:
+    [closed] = session(Party.DIALER, ALICE).receive_data(come_again(seconds), 0.0)
+    assert isinstance(closed, Closed)
+    assert closed.text.endswith(f"Try again {when}")
