@@ -53,6 +53,14 @@ settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "fast"))
 
 
+# --- all cores -------------------------------------------------------------------------------------------
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many `-n auto` means: tests over sockets wait for a third of their time."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 # --- hangs -----------------------------------------------------------------------------------------------
 
 

@@ -117,10 +117,14 @@ class ExchangeMachine(RuleBasedStateMachine):
             assert (self.exchange._turns and self.exchange.next_timer() < math.inf) or not self.exchange._line
 
     def teardown(self) -> None:
-        """In the end everybody who lacks something gets a turn, whatever they gave."""
+        """In the end everybody who lacks something gets a turn, whatever they gave, if others use theirs; one
+        person does not."""
         waiting = {member for member, theirs in self.theirs.items() if self.mine[member[1]] - theirs}
         for _ in range(4 * FREE_TURN * (len(waiting) + TURNS)):
-            waiting -= {member for member in waiting if self.exchange.has_turn(member)}
+            for member in [member for member in waiting if self.exchange.has_turn(member)]:
+                waiting.remove(member)
+                if member[0] != PEOPLE[0]:
+                    self.exchange.has(member, self.mine[member[1]])
             self.now += SLOW_S
             self.exchange.answered(PEOPLE[0], self.now)
             self.exchange.pass_time(self.now)

@@ -41,7 +41,7 @@ async def the_only_one_is_killed_and_comes_back(world: World) -> None:
 @scenario()
 async def a_liar_costs_one_piece_and_is_dropped(world: World) -> None:
     await world.index()
-    await world.person("bob", {FILM_PATH: FILM}, upload_rate=1536)
+    await world.person("bob", {FILM_PATH: FILM}, upload_rate=256)  # so that he does not give everything alone
     mallory = await world.person("mallory", {FILM_PATH: FILM}, upload_rate=1536)
     alice = await world.person("alice")
     found = await alice.finds(QUERY, sources=2)
