@@ -158,8 +158,8 @@ class Exchange:
             state = self._members[member]
             if not state.granted and not state.asked_bytes:
                 self._end(member)
-        if self._somebody_waits() and len(self._turns) >= TURNS:
-            for member in list(self._turns):
+        if self._somebody_waits():
+            for member in self._in_the_way():
                 self._shorten(member, now)
         waiting = [member for member in self._line if self._could_use_it(member)]
         while len(self._turns) < TURNS and (chosen := self._next(waiting)) is not None:
@@ -204,6 +204,12 @@ class Exchange:
 
     def _somebody_waits(self) -> bool:
         return any(map(self._could_use_it, self._line))
+
+    def _in_the_way(self) -> list[Member]:
+        """Whose turns must end for somebody who waits: while there is room, only people who give nothing wait,
+        for the one of them who has a turn."""
+        full = len(self._turns) >= TURNS
+        return [member for member in self._turns if full or self._standing(member) is _TAKES]
 
     def _lengthen(self, member: Member) -> None:
         state = self._members[member]
@@ -250,9 +256,9 @@ class Exchange:
 
     def next_timer(self) -> float:
         """When to call `pass_time` even if nothing happens; infinity for never."""
-        if not self._somebody_waits() or len(self._turns) < TURNS:
+        if not self._somebody_waits():
             return math.inf
-        return min((self._ends_at(self._members[member]) for member in self._turns), default=math.inf)
+        return min((self._ends_at(self._members[member]) for member in self._in_the_way()), default=math.inf)
 
     def take_news(self) -> dict[Member, list[int]]:
         """What to tell since the last call: how many more pieces may be asked for; 0 takes back."""
