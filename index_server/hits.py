@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from index_server.online import Visitor
-from index_server.search.documents import PARTIAL, Copy
+from index_server.search.copies import PARTIAL, Copy
 from index_server.search.found import Found
 from p2pshare import limits
 from p2pshare.hashing import FileId

@@ -25,6 +25,7 @@ from p2pshare.wire.index import Publish
 
 log = structlog.stdlib.get_logger("index_server")
 STEP = 100  # offers listed or taken out without a pause: some 4 ms, in which nobody else is served
+TIDY_EVERY_S = 10.0
 SNAPSHOT_EVERY_S = 900.0  # at full size it costs some 10 s of work, between that of others
 
 
@@ -112,6 +113,18 @@ class Manifests:
         for account in sorted(self._unlisted):
             async with self._lock(account):
                 await self._list_offers(account)
+
+    async def tidy_often(self) -> None:
+        """Take what nobody offers any more out of the catalogue, until cancelled.
+
+        Not at once: whoever publishes everything anew takes all files out first, and brings them back.
+        """
+        while True:
+            await trio.sleep(TIDY_EVERY_S)
+            more = True
+            while more:
+                async with self._turn:
+                    more = self._catalogue.tidy(STEP)
 
     async def save_often(self) -> None:
         """Write a snapshot whenever some time has passed and something has changed, until cancelled."""

@@ -253,6 +253,7 @@ async def open_server(
         async with trio.open_nursery() as nursery:
             await nursery.start(serve_until_told)
             nursery.start_soon(server.fill_catalogue)
+            nursery.start_soon(manifests.tidy_often)
             nursery.start_soon(manifests.save_often)
             nursery.start_soon(server.keep_time)
             nursery.start_soon(accounts.keep_seen)

@@ -61,7 +61,7 @@ def display(text: str) -> str:
 
 def has_control_characters(text: str) -> bool:
     """Does it contain control or direction characters, line ends or lone surrogates? No name needs them."""
-    return _HOSTILE.search(text) is not None
+    return not text.isprintable() and _HOSTILE.search(text) is not None
 
 
 def _is_hidden(char: str) -> bool:
@@ -124,13 +124,18 @@ def _shortened(name: str) -> str:
     return stem.rstrip(". ") + extension.decode()
 
 
+def is_plain_path(path: str) -> bool:
+    """Whether `split_path_untrusted` takes it, seen at a glance: a publish has hundreds of paths."""
+    return len(path) <= PATH_BYTES_MAX and _PLAIN_PATH.fullmatch(path) is not None
+
+
 def split_path_untrusted(path: str) -> tuple[str, ...]:
     """The parts of a path as it travels: relative, separated by "/". Raises BadMessage and nothing else.
 
     A part may still be a name that some system cannot store: pass each through `safe_leaf_name` before it
     touches a disk. A backslash is refused, because on Windows it separates.
     """
-    if len(path) <= PATH_BYTES_MAX and _PLAIN_PATH.fullmatch(path):  # most are, and a publish has hundreds
+    if is_plain_path(path):
         return tuple(path.split("/"))
     if not path:
         raise BadMessage("The path is empty.")

@@ -17,20 +17,20 @@ import random
 from collections import defaultdict
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pyroaring import BitMap
 
 from index_server.rules import suspicion
 from index_server.search import ranking, snapshot
+from index_server.search.copies import NAMED_BY as NAMED_BY
+from index_server.search.copies import Copy as Copy
 from index_server.search.deal import Dealer
-from index_server.search.documents import NAMED_BY as NAMED_BY
-from index_server.search.documents import Change, Documents, Key, Said
-from index_server.search.documents import Copy as Copy
+from index_server.search.documents import Changes, Documents, Key, note
+from index_server.search.documents import Gone as Gone
 from index_server.search.doubtful import Doubtful, Standing
-from index_server.search.entry import Entry, tags_of
+from index_server.search.entry import Entry
 from index_server.search.expression import CONTACTS, Expression
-from index_server.search.facets import NO_FACETS, FacetIndex, Facets, facets_of
+from index_server.search.facets import NO_FACETS, FacetIndex, facets_of
 from index_server.search.found import Found as Found
 from index_server.search.found import Presenter
 from index_server.search.holders import Holders
@@ -63,13 +63,6 @@ class Page:
     """How many more match, and are hidden by the server's rules."""
 
 
-class Gone(NamedTuple):
-    """An offer that was removed or replaced, as far as is needed to find its document."""
-
-    offer: int
-    file: FileId | None
-
-
 class Catalogue:
     """Accounts are small numbers; their offers are `Entry`s."""
 
@@ -100,20 +93,9 @@ class Catalogue:
 
     def publish(self, account: int, removed: Iterable[Gone], added: Iterable[Entry]) -> None:
         """Change what an account offers: first the removals, then the additions."""
-        left: list[int] = []
-        joined: list[int] = []
-        changes: dict[int, Change] = {}
-        for gone in removed:
-            document, held, change = self._documents.remove(account, gone.offer, gone.file)
-            if not held:
-                left.append(document)
-            if change is not None:
-                _note(changes, document, change)
-        for entry in added:
-            document, change = self._documents.add(account, entry)
-            joined.append(document)
-            if change is not None:
-                _note(changes, document, change)
+        changes: Changes = {}
+        left = self._documents.remove_each(account, removed, changes)
+        joined = self._documents.add_all(account, added, changes)
         shelf = self._holders.shelves.get(account, _NOTHING)
         self._put_on_shelf(account, shelf, shelf - BitMap(left) | BitMap(joined))
         self._look_at(changes)
@@ -121,16 +103,26 @@ class Catalogue:
     def drop(self, account: int, most: int | None = None) -> bool:
         """Forget what an account offers, or `most` of its files; returns whether there is more. Whether it is
         online stays as it is."""
-        changes: dict[int, Change] = {}
+        changes: Changes = {}
         shelf = self._holders.shelves.get(account, _NOTHING)
         going = shelf[:most]
         for document in going:
             change = self._documents.remove_all(document, account)
             if change is not None:
-                _note(changes, document, change)
+                note(changes, document, change)
         self._put_on_shelf(account, shelf, shelf - going)
         self._look_at(changes)
         return len(going) < len(shelf)
+
+    def tidy(self, most: int) -> bool:
+        """Forget at most so many of the files that nobody offers any more; returns whether there is more.
+
+        They are found by no search. Until they are forgotten, coming back costs them next to nothing.
+        """
+        changes: Changes = {}
+        self._documents.tidy(most, changes)
+        self._look_at(changes)
+        return bool(self._documents.left)
 
     def set_online(self, account: int, online: bool) -> None:
         """Show or hide everything an account offers."""
@@ -214,7 +206,7 @@ class Catalogue:
     def anywhere(self, wanted: Expression, limit: int) -> list[tuple[FileId | None, Copy]]:
         """Some of the documents that are wanted, whether anybody who holds them is online or not: the file
         and one copy of each."""
-        everything = BitMap(range(len(self._documents.keys)))
+        everything = BitMap(range(len(self._documents.keys))) - BitMap([*self._documents.left])
         matches = self._matcher(NOBODY).among(wanted, everything) - self._veil.documents
         return [
             (self._documents.file(document), next(self._documents.from_copy(document, 0)))
@@ -262,7 +254,7 @@ class Catalogue:
             for account in documents.accounts(document):
                 shelves[account].append(document)
             if len(documents.names[document]) > 1:
-                self._doubtful.look(document, documents.said(document))
+                self._doubtful.look({document: (None, documents.said(document))})
             if document % LOADED == 0:
                 yield
         for number, (account, shelf) in enumerate(shelves.items()):
@@ -284,21 +276,19 @@ class Catalogue:
         else:
             self._holders.shelves.pop(account, None)
 
-    def _look_at(self, changes: dict[int, Change]) -> None:
+    def _look_at(self, changes: Changes) -> None:
         """What documents are found by has changed."""
-        is_veiling = any(self._hidden)
-        facets = [_facets(after) for _, after in changes.values()]
-        self._facets.change([*changes], [_facets(before) for before, _ in changes.values()], facets)
-        for (document, (_, after)), said in zip(changes.items(), facets, strict=True):
-            if after is None:
+        after = [NO_FACETS if said is None else facets_of(*said) for _, said in changes.values()]
+        before = [NO_FACETS if said is None else facets_of(*said) for said, _ in changes.values()]
+        self._facets.change([*changes], before, after)
+        if any(self._hidden):
+            for (document, (_, said)), facets in zip(changes.items(), after, strict=True):
+                file = self._documents.file(document) if said else None
+                self._veil.look(document, file, itertools.chain(facets.in_name, facets.elsewhere))
+        for document, (_, said) in changes.items():
+            if said is None:
                 self._dealer.forget(document)
-            if is_veiling:
-                self._veil.look(
-                    document,
-                    self._documents.file(document) if after else None,
-                    itertools.chain(said.in_name, said.elsewhere),
-                )
-            self._doubtful.look(document, after)
+        self._doubtful.look(changes)
 
     # --- inside: finding ----------------------------------------------------------------------------
 
@@ -314,16 +304,3 @@ class Catalogue:
             return suspicion.ranked_down(costs, doubts, self._documents.only_holder)
 
         return rank
-
-
-def _note(changes: dict[int, Change], document: int, change: Change) -> None:
-    """The same document may change twice: its copy is replaced by another, or its number used again."""
-    before, after = change
-    changes[document] = (changes[document][0] if document in changes else before, after)
-
-
-def _facets(said: Said | None) -> Facets:
-    if said is None:
-        return NO_FACETS
-    paths, texts = [name[0] for name in said.names], [name[3] for name in said.names]
-    return facets_of(paths, texts, said.size, said.changed, tags_of(said.tags))

@@ -12,48 +12,45 @@ one bytearray, by account and offer, and names are plain tuples, which the colle
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
+from index_server.search.copies import (
+    ABOUT,
+    BYTES,
+    COPY,
+    DATE,
+    DATE_END,
+    KEY,
+    LEADING,
+    NEVER,
+    NUMBER,
+    RECORD,
+    Copy,
+    Name,
+    Names,
+    adds_nothing,
+    find,
+    is_beside_own,
+    place,
+)
 from index_server.search.entry import Entry, search_text
-from p2pshare.errors import Misuse
 from p2pshare.hashing import FileId
 
-NAMED_BY = 16  # copies whose names and tags lead to a document, those of the oldest accounts; more is noise
 NAMES_MAX = 256  # names kept of one document: their numbers fit a byte. Copies beyond count under the first
 
 T = TypeVar("T", int, str, bytes)
 Key = FileId | tuple[int, int]  # of a document: its file id, or account and offer
-Name = tuple[str, int, bytes, str]  # path, size, tags as in `Entry`, text as made by `entry.search_text`
-Names = tuple[Name, ...]
-
-_RECORD = struct.Struct(">IIQ")  # account; offer; and changed << 16 | partial << 8 | number of the name
-_KEY = struct.Struct(">II")
-_ABOUT = struct.Struct(">8xQ")
-_BYTES = _RECORD.size
-_LEADING = NAMED_BY * _BYTES
-PARTIAL, _NUMBER = 0x100, 0xFF  # within a record's last number: a flag, and the number of the name
 
 
-class Copy(NamedTuple):
-    """Who offers a document, and under which number."""
+class Gone(NamedTuple):
+    """An offer that was removed or replaced, as far as is needed to find its document."""
 
-    account: int
     offer: int
-    about: int
-    """When it was changed << 16, PARTIAL if it is, and the number of its name."""
-
-    @property
-    def partial(self) -> bool:
-        return self.about & PARTIAL > 0
-
-
-_COPY: Callable[[tuple[int, int, int]], Copy] = partial(tuple.__new__, Copy)
-"""Without a call of Python's for each: a search reads hundreds."""
+    file: FileId | None
 
 
 class Said(NamedTuple):
@@ -71,6 +68,7 @@ class Said(NamedTuple):
 
 Kept = tuple[int, bytes | tuple[int, int], bytes, Names]  # number, key, copies and names of a document
 Change = tuple[Said | None, Said | None]  # before and after; None where nobody offers the document
+Changes = dict[int, Change]  # by document
 
 
 class Documents:
@@ -81,14 +79,75 @@ class Documents:
         self.keys: list[Key] = []
         self.copies: list[bytearray] = []
         self.names: list[Names] = []
+        self.left: dict[int, Said] = {}
+        """Documents that nobody offers any more, and what they are still found by: they may come back."""
         self._free: list[int] = []
         self.touched: BitMap | None = None
         """Documents that changed are noted here, if anybody wants to know."""
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.numbers) - len(self.left)
 
     # --- changing -----------------------------------------------------------------------------------
+
+    def add_all(self, account: int, entries: Iterable[Entry], changes: Changes) -> list[int]:
+        """More copies of one account; returns their documents, and notes what that changed."""
+        joined: list[int] = []
+        numbers, copies, all_names = self.numbers, self.copies, self.names
+        for entry in entries:
+            offer, file, path, size, changed, partial, tags, _ = entry
+            document = numbers.get(file or (account, offer))
+            if document is not None:
+                # Nearly always: it is called as before, by somebody who joined later. Nothing to look at.
+                names, data = all_names[document], copies[document]
+                known_path, known_size, known_tags, _ = names[0]
+                record = RECORD.pack(account, offer, changed << 16 | partial << 8)
+                if (
+                    known_path == path
+                    and known_size == size
+                    and known_tags == tags
+                    and record > data[-BYTES:]
+                    and (
+                        len(data) >= LEADING
+                        or (len(names) == 1 and NEVER < data[DATE:DATE_END] <= record[DATE:DATE_END])
+                    )
+                ):
+                    data += record
+                    joined.append(document)
+                    continue
+                document, change = self.add(account, entry)
+            else:
+                document, change = self._add_first(file or (account, offer), account, entry)
+            joined.append(document)
+            if change is not None:
+                note(changes, document, change)
+        if self.touched is not None:
+            self.touched.update(joined)
+        return joined
+
+    def remove_each(self, account: int, gone: Iterable[Gone], changes: Changes) -> list[int]:
+        """Copies of one account less; returns the documents that it holds no more, and notes the same."""
+        left: list[int] = []
+        numbers, copies, all_names, touched = self.numbers, self.copies, self.names, self.touched
+        for offer, file in gone:
+            document = numbers[file or (account, offer)]
+            data = copies[document]
+            at = find(data, KEY.pack(account, offer))
+            # Nearly always: one of several, under the only name, and another one says a date as old.
+            if BYTES < len(data) <= LEADING and len(all_names[document]) == 1:
+                other = BYTES + DATE if at == 0 else DATE
+                is_quiet = NEVER < data[other : other + 6] <= data[at + DATE : at + DATE_END]
+            else:
+                is_quiet = at >= LEADING
+            if not is_beside_own(data, at):
+                left.append(document)
+            if is_quiet:
+                del data[at : at + BYTES]
+                if touched is not None:
+                    touched.add(document)
+            elif (change := self._cut(document, at, at + BYTES)) is not None:
+                note(changes, document, change)
+        return left
 
     def add(self, account: int, entry: Entry) -> tuple[int, Change | None]:
         """One more copy; returns its document, and what that changed about finding it."""
@@ -96,47 +155,37 @@ class Documents:
         document = self.numbers.get(key)
         if document is None:
             return self._add_first(key, account, entry)
+        if document in self.left:
+            return document, self._come_back(document, account, entry)
         data = self.copies[document]
         number = self._number_of_name(document, entry)
         names = self.names[document]
-        if self.touched is not None:
-            self.touched.add(document)
         about = entry.changed << 16 | entry.partial << 8 | number
-        record = _RECORD.pack(account, entry.offer, about)
-        at = len(data) if record > data[-_BYTES:] else _place(data, record[: _KEY.size])
-        if at >= _LEADING or (
-            len(names) == 1
-            and len(data) < _LEADING
-            and 0 < int.from_bytes(data[_KEY.size : _KEY.size + 6], "big") <= entry.changed
-        ):
+        record = RECORD.pack(account, entry.offer, about)
+        at = len(data) if record > data[-BYTES:] else place(data, record[: KEY.size])
+        if at >= LEADING or (len(data) < LEADING and adds_nothing(names, data, number, entry.changed)):
             data[at:at] = record
             return document, None
         before = self.said(document)
         data[at:at] = record
         return document, _change(before, self.said(document))
 
-    def remove(self, account: int, offer: int, file: FileId | None) -> tuple[int, bool, Change | None]:
-        """A copy less; returns its document, whether the account holds it still, and what that changed."""
-        document = self.numbers[file or (account, offer)]
-        data = self.copies[document]
-        key = _KEY.pack(account, offer)
-        at = _place(data, key)
-        if data[at : at + _KEY.size] != key:
-            raise Misuse("a copy was removed that is not there")
-        owner = key[:4]  # one person may hold two copies; they stand side by side
-        held = (at > 0 and data[at - _BYTES : at - _BYTES + 4] == owner) or (
-            data[at + _BYTES : at + _BYTES + 4] == owner
-        )
-        return document, held, self._cut(document, at, at + _BYTES)
-
     def remove_all(self, document: int, account: int) -> Change | None:
         """All copies of one account less; returns what that changed."""
         data = self.copies[document]
-        start, owner = _place(data, _KEY.pack(account, 0)), _KEY.pack(account, 0)[:4]
+        start, owner = place(data, KEY.pack(account, 0)), KEY.pack(account, 0)[:4]
         end = start
         while data[end : end + 4] == owner:
-            end += _BYTES
+            end += BYTES
         return self._cut(document, start, end)
+
+    def tidy(self, most: int, changes: Changes) -> None:
+        """Forget some of those that left, and note what they are found by no more."""
+        for document in [*islice(self.left, most)]:
+            note(changes, document, (self.left.pop(document), None))
+            del self.numbers[self.keys[document]]
+            self.names[document] = ()
+            self._free.append(document)
 
     # --- asking -------------------------------------------------------------------------------------
 
@@ -145,30 +194,30 @@ class Documents:
         data, names = self.copies[document], self.names[document]
         if not data:
             return None
-        if len(data) == _BYTES and len(names) == 1:  # as almost all new ones
+        if len(data) == BYTES and len(names) == 1:  # as almost all new ones
             [(_, size, tags, _)] = names
-            return Said(names, size, tags, int.from_bytes(data[_KEY.size : _KEY.size + 6], "big"))
+            return Said(names, size, tags, int.from_bytes(data[KEY.size : KEY.size + 6], "big"))
         changed = self.changed(document)
         if len(names) == 1:
             return Said(names, names[0][1], names[0][2], changed)
-        numbers = data[_BYTES - 1 : _LEADING : _BYTES]
+        numbers = data[BYTES - 1 : LEADING : BYTES]
         size = usual([names[number][1] for number in numbers])
         tags = usual([names[number][2] for number in numbers])
         return Said(tuple([names[number] for number in sorted(set(numbers))]), size, tags, changed)
 
     def changed(self, document: int) -> int:
         """As in `Said`, of a document that somebody offers."""
-        leading = self.copies[document][:_LEADING]
-        oldest = min(_ABOUT.iter_unpack(leading))[0] >> 16  # the date stands in front
+        leading = self.copies[document][:LEADING]
+        oldest = min(ABOUT.iter_unpack(leading))[0] >> 16  # the date stands in front
         return oldest or min(
-            filter(None, [about >> 16 for (about,) in _ABOUT.iter_unpack(leading)]), default=0
+            filter(None, [about >> 16 for (about,) in ABOUT.iter_unpack(leading)]), default=0
         )
 
     def texts(self, document: int) -> Iterable[str]:
         """The search texts a document is found by."""
         names = self.names[document]
         if len(names) > 1:
-            numbers = self.copies[document][_BYTES - 1 : _LEADING : _BYTES]
+            numbers = self.copies[document][BYTES - 1 : LEADING : BYTES]
             return {names[number][3] for number in numbers}
         return (names[0][3],)
 
@@ -178,38 +227,38 @@ class Documents:
 
     def name_of(self, document: int, copy: Copy) -> Name:
         """As that copy shows the document."""
-        return self.names[document][copy.about & _NUMBER]
+        return self.names[document][copy.about & NUMBER]
 
     def from_copy(self, document: int, start: int) -> Iterator[Copy]:
         """All copies, beginning with copy `start` and all the way round."""
-        data, at = self.copies[document], start * _BYTES
-        return map(_COPY, chain(_RECORD.iter_unpack(data[at:]), _RECORD.iter_unpack(data[:at])))
+        data, at = self.copies[document], start * BYTES
+        return map(COPY, chain(RECORD.iter_unpack(data[at:]), RECORD.iter_unpack(data[:at])))
 
     def count(self, document: int) -> int:
         """How many copies there are."""
-        return len(self.copies[document]) // _BYTES
+        return len(self.copies[document]) // BYTES
 
     def copy_of(self, document: int, account: int) -> Copy:
         """The first copy of an account that holds one."""
         data = self.copies[document]
-        return Copy(*_RECORD.unpack_from(data, _place(data, _KEY.pack(account, 0))))
+        return Copy(*RECORD.unpack_from(data, place(data, KEY.pack(account, 0))))
 
     def only_holder(self, document: int) -> int | None:
         """The account that alone holds it; None if there are several."""
         data = self.copies[document]
         owner = data[:4]
-        return int.from_bytes(owner, "big") if data[-_BYTES : 4 - _BYTES] == owner else None
+        return int.from_bytes(owner, "big") if data[-BYTES : 4 - BYTES] == owner else None
 
     def accounts(self, document: int) -> Sequence[int]:
         """Whoever holds it, in order; one with two copies stands there twice."""
         data = self.copies[document]
-        return struct.unpack(f">{len(data) // 4}I", data)[:: _BYTES // 4]
+        return struct.unpack(f">{len(data) // 4}I", data)[:: BYTES // 4]
 
     def holders(self, document: int) -> tuple[list[int], list[int]]:
         """The accounts with all of it, and those with a part; one may be among both, or twice."""
         wholes: list[int] = []
         partials: list[int] = []
-        for account, _, about in _RECORD.iter_unpack(self.copies[document]):
+        for account, _, about in RECORD.iter_unpack(self.copies[document]):
             (partials if about & 0x100 else wholes).append(account)
         return wholes, partials
 
@@ -239,37 +288,55 @@ class Documents:
 
     def _add_first(self, key: Key, account: int, entry: Entry) -> tuple[int, Change]:
         """The first copy of a document that nobody offered."""
-        _, _, path, size, changed, partial, tags, _ = entry
-        names: Names = ((path, size, tags, search_text(path, tags)),)
-        copies = bytearray(_RECORD.pack(account, entry.offer, changed << 16 | partial << 8))
         if self._free:
             document = self._free.pop()
-            self.keys[document], self.copies[document], self.names[document] = key, copies, names
+            self.keys[document] = key
         else:
             document = len(self.keys)
             self.keys.append(key)
-            self.copies.append(copies)
-            self.names.append(names)
+            self.copies.append(bytearray())
+            self.names.append(())
         self.numbers[key] = document
-        if self.touched is not None:
-            self.touched.add(document)
-        return document, (None, Said(names, size, tags, changed))
+        return document, (None, self._begin(document, account, entry))
+
+    def _come_back(self, document: int, account: int, entry: Entry) -> Change | None:
+        """The first copy of a document that nobody offered for a while."""
+        return _change(self.left.pop(document), self._begin(document, account, entry))
+
+    def _begin(self, document: int, account: int, entry: Entry) -> Said:
+        _, _, path, size, changed, partial, tags, _ = entry
+        if (known := self.names[document]) and known[0][:3] == (path, size, tags):
+            names: Names = known[:1]
+        else:
+            names = ((path, size, tags, search_text(path, tags)),)
+        self.names[document] = names
+        self.copies[document] = bytearray(RECORD.pack(account, entry.offer, changed << 16 | partial << 8))
+        return Said(names, size, tags, changed)
 
     def _cut(self, document: int, start: int, end: int) -> Change | None:
         if self.touched is not None:
             self.touched.add(document)
         data = self.copies[document]
-        if start >= _LEADING:
+        if start >= LEADING or (
+            end - start == BYTES < len(data) <= LEADING and self._is_idle(document, start)
+        ):
             del data[start:end]
             return None
         before = self.said(document)
         del data[start:end]
         if not data:
-            del self.numbers[self.keys[document]]
+            assert before is not None
             self.copies[document] = bytearray()  # gives its memory back
-            self.names[document] = ()
-            self._free.append(document)
+            self.left[document] = before
+            return None
         return _change(before, self.said(document))
+
+    def _is_idle(self, document: int, at: int) -> bool:
+        """Whether the document is found by the same without the copy that stands there."""
+        data = self.copies[document]
+        (about,) = ABOUT.unpack_from(data, at)
+        others = data[:at] + data[at + BYTES :]
+        return adds_nothing(self.names[document], others, about & NUMBER, about >> 16)
 
     def _number_of_name(self, document: int, entry: Entry) -> int:
         names = self.names[document]
@@ -281,7 +348,7 @@ class Documents:
         if len(names) < NAMES_MAX:
             self.names[document] = (*names, name)
             return len(names)
-        used = set(self.copies[document][_BYTES - 1 :: _BYTES])
+        used = set(self.copies[document][BYTES - 1 :: BYTES])
         if len(used) == NAMES_MAX:
             return 0
         number = min(set(range(NAMES_MAX)) - used)
@@ -299,13 +366,7 @@ def _change(before: Said | None, after: Said | None) -> Change | None:
     return None if before == after else (before, after)
 
 
-def _place(data: bytearray, key: bytes) -> int:
-    """Where the first copy stands whose account and offer are not below the key."""
-    low, high = 0, len(data) // _BYTES
-    while low < high:
-        middle = (low + high) // 2
-        if data[middle * _BYTES : middle * _BYTES + _KEY.size] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low * _BYTES
+def note(changes: Changes, document: int, change: Change) -> None:
+    """The same document may change twice: its copy is replaced by another, or its number used again."""
+    before, after = change
+    changes[document] = (changes[document][0] if document in changes else before, after)

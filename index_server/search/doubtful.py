@@ -12,7 +12,8 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from index_server.rules import suspicion
-from index_server.search.documents import NAMED_BY, Documents, Said
+from index_server.search.copies import NAMED_BY
+from index_server.search.documents import Changes, Documents, Said
 from index_server.search.holders import Holders
 from p2pshare.wire.fields import Doubt
 
@@ -35,13 +36,13 @@ class Doubtful:
         self._holders = holders
         self._names_differ = BitMap()
 
-    def look(self, document: int, said: Said | None) -> None:
-        """The document is found by something else now."""
-        many = said is not None and len(said.names) >= suspicion.DIFFERENT_NAMES
-        if said is not None and many and suspicion.names_differ(_names(said)):
-            self._names_differ.add(document)
-        else:
-            self._names_differ.discard(document)
+    def look(self, changes: Changes) -> None:
+        """These documents are found by something else now."""
+        self._names_differ -= BitMap([*changes])
+        for document, (_, said) in changes.items():
+            if said is not None and len(said.names) >= suspicion.DIFFERENT_NAMES:
+                if suspicion.names_differ(_names(said)):
+                    self._names_differ.add(document)
 
     def among(self, documents: Sequence[int], newcomers: Container[int]) -> dict[int, int]:
         """What is doubtful about those of them that are, whatever was asked for: `Doubt`s, added up."""

@@ -10,7 +10,7 @@ import msgspec
 
 from p2pshare.errors import BadMessage, Reason, Refused
 from p2pshare.hashing import FileId
-from p2pshare.names import fold, has_control_characters, split_path_untrusted
+from p2pshare.names import fold, has_control_characters, is_plain_path, split_path_untrusted
 from p2pshare.wire.fields import NO_TAGS, Offer, Tags
 from p2pshare.wire.manifest import packed_offer_hash
 from p2pshare.wire.schema import dump, load_untrusted, pack, unpack_untrusted
@@ -47,21 +47,22 @@ class Entry(NamedTuple):
 
 def entry_untrusted(offer: Offer) -> Entry:
     """Check what the declaration of the message cannot. Raises `Refused` and nothing else."""
-    try:
-        split_path_untrusted(offer.path)
-    except BadMessage as error:
-        raise Refused(Reason.FAILED, f"Offer {offer.offer} cannot be listed. {error.text}") from None
+    number, path, size, file = offer.offer, offer.path, offer.size, offer.file
+    if not is_plain_path(path):
+        try:
+            split_path_untrusted(path)
+        except BadMessage as error:
+            raise Refused(Reason.FAILED, f"Offer {number} cannot be listed. {error.text}") from None
     # The fields were checked when the message was decoded; `dump` would check them again, for half the time
     # that a publish takes.
     tags = _TAGS_FIELDS(offer.tags)
     if tags == _NO_TAGS:
         packed_tags = b""
     elif has_control_characters(f"{offer.tags.title}{offer.tags.artist}{offer.tags.album}"):
-        text = f"Offer {offer.offer} cannot be listed. Its tags contain control characters."
+        text = f"Offer {number} cannot be listed. Its tags contain control characters."
         raise Refused(Reason.FAILED, text)
     else:
         packed_tags = _ENCODE(tags)
-    number, path, size, file = offer.offer, offer.path, offer.size, offer.file
     changed, partial = offer.changed, offer.partial
     packed = _ENCODE((number, path, size, file, changed, tags, partial))
     return _new(Entry, (number, file, path, size, changed, partial, packed_tags, packed))
@@ -95,8 +96,11 @@ def search_text(path: str, tags: bytes) -> str:
     Every word stands between two spaces, so that `" wu tang " in text` looks for whole words side by side.
     """
     folders, _, name = path.rpartition("/")
-    said = ""
-    if tags:
-        parts = tags_of(tags)
-        said = fold(f"{parts.artist} {parts.title} {parts.album} {parts.year or ''}")
-    return f" {fold(name)} \n {fold(folders)} \n {said} "
+    if not tags:
+        return f" {fold(name)} \n {_folded(folders)} \n  "
+    parts = tags_of(tags)
+    said = fold(f"{parts.artist} {parts.title} {parts.album} {parts.year or ''}")
+    return f" {fold(name)} \n {_folded(folders)} \n {said} "
+
+
+_folded = lru_cache(maxsize=1_000)(fold)  # the files of a folder come one after the other

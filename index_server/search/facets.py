@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 from pyroaring import BitMap
 
 from index_server.search.bitslices import BitSlices
+from index_server.search.copies import Names
+from index_server.search.entry import tags_of
 from index_server.search.expression import Number
 from index_server.search.postings import Postings
 from index_server.search.vocabulary import Vocabulary
 from p2pshare import limits
 from p2pshare.kinds import EXTENSIONS, FileKind, extension_of, kind_of
-from p2pshare.wire.fields import ExtensionCount, FacetCounts, KindCount, SizeCount, Tags
+from p2pshare.wire.fields import NO_TAGS, ExtensionCount, FacetCounts, KindCount, SizeCount
 
 K = TypeVar("K", bound=Hashable)
 _NONE = BitMap()
@@ -51,17 +53,27 @@ NO_FACETS = Facets()
 _new = tuple.__new__  # makes a named tuple in a third of the time
 
 
-def facets_of(paths: Iterable[str], texts: Iterable[str], size: int, changed: int, tags: Tags) -> Facets:
-    """The facets of a document that has these paths and search texts (see entry.py), each named once."""
-    parts = [text.partition("\n") for text in texts]
-    endings = [_ending(path[path.rfind("/") + 1 :].rpartition(".")) for path in paths]
+def facets_of(names: Names, size: int, packed_tags: bytes, changed: int) -> Facets:
+    """The facets of a document that says this (see `documents.Said`)."""
+    in_name: list[str] = []
+    elsewhere: list[str] = []
+    kinds: tuple[FileKind, ...] = ()
+    extensions: tuple[str, ...] = ()
+    for path, _, _, text in names:
+        name, _, rest = text.partition("\n")
+        in_name += name.split()
+        elsewhere += rest.split()
+        extension, kind = _ending(path)
+        extensions += extension
+        kinds += kind
+    tags = tags_of(packed_tags) if packed_tags else NO_TAGS
     return _new(
         Facets,
         (
-            [word for name, _, _ in parts for word in name.split()],
-            [word for _, _, rest in parts for word in rest.split()],
-            [kind for _, kind in endings],
-            [extension for extension, _ in endings],
+            in_name,
+            elsewhere,
+            kinds,
+            extensions,
             (bisect_right(SIZE_BOUNDS, size) - 1,),
             (True,) if tags.lossless else (),
             size,
@@ -73,15 +85,19 @@ def facets_of(paths: Iterable[str], texts: Iterable[str], size: int, changed: in
     )
 
 
-def _ending(parts: tuple[str, str, str]) -> tuple[str, FileKind]:
-    """The extension and kind of a file name that was parted at its last dot."""
-    stem, dot, extension = parts
-    return _known_ending(f"_{dot}{extension}" if stem.strip("./") else "")
+def _ending(path: str) -> tuple[tuple[str], tuple[FileKind]]:
+    """The extension and kind of the file at the end of a path."""
+    at = path.rfind(".")
+    if at > 0 and path[at - 1] not in "./":  # most names are a stem, a dot and an extension
+        return _known_ending(path[at:])
+    return _known_ending(f"/{path}")
 
 
 @lru_cache(maxsize=1_000)  # a few endings cover nearly all files
-def _known_ending(name: str) -> tuple[str, FileKind]:
-    return extension_of(name), kind_of(name)
+def _known_ending(end: str) -> tuple[tuple[str], tuple[FileKind]]:
+    """From the last dot with something before it, or from an earlier place."""
+    leaf = f"_{end}".rpartition("/")[2]
+    return (extension_of(leaf),), (kind_of(leaf),)
 
 
 class FacetIndex:

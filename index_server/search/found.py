@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from index_server.search.documents import Copy, Documents, usual
+from index_server.search.copies import Copy
+from index_server.search.documents import Documents, usual
 from index_server.search.holders import Holders
 from index_server.search.paging import Picked
 from p2pshare.hashing import FileId

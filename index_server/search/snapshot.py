@@ -51,7 +51,7 @@ _ENCODE = msgspec.msgpack.Encoder().encode
 
 def save(documents: Documents, facets: FacetIndex) -> Generator[bytes, None, bytes]:
     """The pieces; the last one is returned. Two snapshots cannot be made at the same time."""
-    touched = documents.touched = BitMap()
+    touched = documents.touched = BitMap([*documents.left])
     everything = BitMap()
     try:
         for which, postings in enumerate(facets.postings):

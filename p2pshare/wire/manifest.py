@@ -19,6 +19,7 @@ from p2pshare.wire.schema import dump, pack
 CONTEXT_OFFER = "p2pshare 2026-11-22 offer v1"
 EMPTY_MANIFEST = bytes(16)
 _MODULUS = 1 << 128
+_BEGUN = blake3(derive_key_context=CONTEXT_OFFER)  # a copy is made faster than the key is derived
 
 
 def offer_hash(offer: Offer) -> bytes:
@@ -28,7 +29,7 @@ def offer_hash(offer: Offer) -> bytes:
 
 def packed_offer_hash(packed: bytes) -> bytes:
     """The hash of an offer that is in MessagePack already, in its shortest form."""
-    return blake3(packed, derive_key_context=CONTEXT_OFFER).digest(length=16)
+    return _BEGUN.copy().update(packed).digest(length=16)
 
 
 def change_digest(digest: bytes, *, removed: Iterable[bytes] = (), added: Iterable[bytes] = ()) -> bytes:

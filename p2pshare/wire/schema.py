@@ -233,16 +233,17 @@ def _load(struct_class: type[S], plain: list[Any], where: str) -> S:
 
 def _make_quick(struct_class: type[Struct]) -> Quick:
     """Only when it is first needed: most messages are not, in most programs."""
-    hints = typing.get_type_hints(struct_class, include_extras=True)
-    fields = [(field.name, hints[field.name], field.load) for field in struct_class.FIELDS]
-    struct_class.QUICK = staticmethod(quick_loader(struct_class, fields, BadMessage, _quick_of))
+    checks = [field.load for field in struct_class.FIELDS]
+    fields = [(*pair, check) for pair, check in zip(_typed_fields(struct_class), checks, strict=True)]
+    struct_class.QUICK = staticmethod(quick_loader(struct_class, fields, BadMessage, _typed_fields))
     return struct_class.QUICK
 
 
-def _quick_of(hint: Any) -> Quick | None:
+def _typed_fields(hint: Any) -> list[tuple[str, Any]]:
     if not (isinstance(hint, type) and issubclass(hint, Struct)):
-        return None
-    return hint.__dict__.get("QUICK") or _make_quick(hint)
+        return []
+    hints = typing.get_type_hints(hint, include_extras=True)
+    return [(field.name, hints[field.name]) for field in hint.FIELDS]
 
 
 # --- compiling a declaration -------------------------------------------------------------------------

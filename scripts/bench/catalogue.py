@@ -11,22 +11,32 @@ import argparse
 import gc
 import random
 import resource
+import sqlite3
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import accumulate
+from typing import TypeVar
 
+from index_server import store
+from index_server.manifests import STEP
 from index_server.search.catalogue import Catalogue, Gone
 from index_server.search.entry import Entry, entry_untrusted
 from index_server.search.query import parse_search_untrusted
 from index_server.searching import LITTLE
 from p2pshare.hashing import FileId
+from p2pshare.identity import NodeId
 from p2pshare.wire.fields import NO_TAGS, Offer, SortBy, SpeedClass, Tags
-from p2pshare.wire.index import Search
+from p2pshare.wire.index import Publish, Search
+from p2pshare.wire.manifest import EMPTY_MANIFEST, change_digest, offer_hash
+from p2pshare.wire.schema import decode_untrusted, encode
 
+T = TypeVar("T")
 WORDS = 60_000
 SEARCHES = 300  # of each class
 FILES_OF_ONE = 500
+PUBLISHERS = 40  # of each class
 EXTENSIONS = ("mp3", "mp3", "mp3", "mp3", "mp3", "mp3", "mp3", "flac", "avi", "pdf")
 
 
@@ -39,6 +49,7 @@ class World:
         self.words = ["".join(self.rng.choices(letters, k=self.rng.randint(2, 9))) for _ in range(WORDS)]
         self.weights = list(accumulate(1 / (rank + 10) for rank in range(WORDS)))
         self.files = [self._offer(number) for number in range(names)]
+        self.invented = names
 
     def _offer(self, number: int) -> Offer:
         words = self.rng.choices(self.words, cum_weights=self.weights, k=7)
@@ -60,6 +71,16 @@ class World:
         return Tags(
             year=year, length_s=length_s, bitrate_kbps=64 * (1 + number % 5), lossless=number % 10 == 0
         )
+
+    def message(self, known: int) -> bytes:
+        """A publish of one person: so many files that others have, or had; the others are new."""
+        offers = {offer.offer: offer for offer in self.rng.sample(self.files, known)}
+        while len(offers) < FILES_OF_ONE:
+            self.invented += 1
+            offers[self.invented] = self._offer(self.invented)
+        added = tuple(offers.values())
+        result = change_digest(EMPTY_MANIFEST, added=map(offer_hash, added))
+        return encode(Publish(request=1, base=EMPTY_MANIFEST, result=result, removed=(), added=added))
 
     def shares(self) -> list[list[Entry]]:
         """What each person offers: own files, and some that others have, too."""
@@ -136,6 +157,61 @@ def measure(
     print(f"{name:28} p50 {cuts[49]:6.2f} ms   p99 {cuts[98]:6.2f} ms   matches {matches:9,.0f}")
 
 
+class Spent:
+    """CPU time by stage."""
+
+    def __init__(self) -> None:
+        self._stages: defaultdict[str, float] = defaultdict(float)
+        self.longest_s = 0.0
+
+    def timed(self, stage: str, do: Callable[..., T], *arguments: object) -> T:
+        started = time.thread_time()
+        done = do(*arguments)
+        took = time.thread_time() - started
+        self._stages[stage] += took
+        if stage != "disk":  # that is a thread of its own
+            self.longest_s = max(self.longest_s, took)
+        return done
+
+    def each_us(self, stage: str) -> float:
+        """For one offer."""
+        return self._stages[stage] * 1e6 / PUBLISHERS / FILES_OF_ONE
+
+
+def measure_publish(catalogue: Catalogue, world: World, account: int) -> None:
+    """People with 500 files each: the whole way that a publish message goes, and their files out again."""
+    gc.collect()
+    gc.freeze()  # as the server does
+    print("CPU time: for one offer in us, for 1,000 files in the catalogue in ms, the longest step in ms")
+    print("           decode  check   disk  catalogue  offers/s  1,000 in  1,000 out  longest")
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(store.MIGRATIONS[0])
+    for name, known in (("all known", 1.0), ("90 % known", 0.9), ("all new", 0.0)):
+        spent = Spent()
+        for _ in range(PUBLISHERS):
+            account += 1
+            node, nick = NodeId(account.to_bytes(32, "big")), str(account)
+            number = store.add_account(connection, node, nick, nick, 1).number
+            body = world.message(int(known * FILES_OF_ONE))
+            message = spent.timed("decode", decode_untrusted, body)
+            assert isinstance(message, Publish)
+            entries = spent.timed("check", lambda offers: [*map(entry_untrusted, offers)], message.added)
+            change = store.ManifestChange(message.base, message.result, (), tuple(entries), False)
+            spent.timed("disk", store.change_manifest, connection, number, change, FILES_OF_ONE)
+            for start in range(0, FILES_OF_ONE, STEP):
+                spent.timed("in", catalogue.publish, account, (), entries[start : start + STEP])
+            catalogue.set_online(account, True)
+            gone = [Gone(entry.offer, entry.file) for entry in entries]
+            for start in range(0, FILES_OF_ONE, STEP):
+                spent.timed("out", catalogue.publish, account, gone[start : start + STEP], ())
+            while spent.timed("tidy", catalogue.tidy, STEP):
+                pass
+        decode, check, disk, into, out = map(spent.each_us, ("decode", "check", "disk", "in", "out"))
+        a_second = 1e6 / (decode + check + disk + into)
+        print(f"{name:10} {decode:6.1f} {check:6.1f} {disk:6.1f} {into:10.1f} {a_second:9,.0f}", end="")
+        print(f" {into:9.1f} {out:10.1f} {spent.longest_s * 1e3:8.1f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--names", type=int, default=100_000)
@@ -162,10 +238,7 @@ def main() -> None:
 
     measure_searches(catalogue, world)
 
-    gone = [Gone(entry.offer, entry.file) for entry in shares[0]]
-    start = time.perf_counter()
-    catalogue.publish(0, gone, [])
-    print(f"removing {len(gone)} offers: {(time.perf_counter() - start) * 1e3:.1f} ms")
+    measure_publish(catalogue, world, len(shares))
 
 
 if __name__ == "__main__":

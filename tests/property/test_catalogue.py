@@ -293,6 +293,10 @@ class CatalogueAgainstOracle(RuleBasedStateMachine):
         self.catalogue.drop(account)
         self.oracle.offers = {key: entry for key, entry in self.oracle.offers.items() if key[0] != account}
 
+    @rule(most=st.integers(1, 9))
+    def tidy(self, most: int) -> None:
+        self.catalogue.tidy(most)
+
     @rule(account=st.sampled_from(ACCOUNTS), online=st.booleans())
     def set_online(self, account: int, online: bool) -> None:
         self.catalogue.set_online(account, online)

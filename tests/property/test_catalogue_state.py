@@ -4,7 +4,7 @@ what a catalogue is that hears of all offers for the first time."""
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import hypothesis.strategies as st
@@ -36,10 +36,23 @@ offers = st.builds(
 
 
 def state(catalogue: Catalogue) -> dict[str, Any]:
-    """All that is kept, with keys of documents instead of numbers, which depend on the past."""
+    """All that is kept, with keys of documents instead of numbers, which depend on the past; less what
+    nobody offers, and is only waiting to be forgotten."""
     documents, facets, holders = catalogue._documents, catalogue._facets, catalogue._holders
-    keys = {number: key for key, number in documents.numbers.items()}
-    words = {word for postings in facets.postings[:2] for word in postings}
+    keys = {number: key for key, number in documents.numbers.items() if number not in documents.left}
+
+    def offered(members: Iterable[int]) -> set[Any]:
+        return {keys[number] for number in members if number not in documents.left}
+
+    kept = [
+        {
+            word: offered(members)
+            for word, members in postings.items()
+            if not documents.left.keys() >= {*members}
+        }
+        for postings in facets.postings
+    ]
+    words = {word for postings in kept[:2] for word in postings}
     return {
         "copies": {
             key: [
@@ -49,18 +62,16 @@ def state(catalogue: Catalogue) -> dict[str, Any]:
             for number, key in keys.items()
         },
         "said": {key: _sets(documents.said(number)) for number, key in keys.items()},
-        "postings": [
-            {word: {keys[number] for number in members} for word, members in postings.items()}
-            for postings in facets.postings
-        ],
+        "postings": kept,
         "numbers": [
-            {keys[number]: slices[number] for number in slices.positive} for slices in facets.numbers.values()
+            {keys[number]: slices[number] for number in slices.positive if number not in documents.left}
+            for slices in facets.numbers.values()
         ],
         "words": {word for word in words if word in facets.vocabulary.beginning(word[:2])},
         "shelves": {who: {keys[number] for number in shelf} for who, shelf in holders.shelves.items()},
         "sources": {keys[number]: holders.sources[number] for number in holders.sources.positive},
-        "veiled": {keys[number] for number in catalogue._veil.documents},
-        "free": len(documents.keys) - len(keys) == len(documents._free),
+        "veiled": offered(catalogue._veil.documents),
+        "free": len(documents.keys) - len(documents.numbers) == len(documents._free),
     }
 
 
@@ -111,6 +122,10 @@ class CatalogueAgainstOffers(RuleBasedStateMachine):
         while self.catalogue.drop(account, most):
             pass
         self.offers = {key: entry for key, entry in self.offers.items() if key[0] != account}
+
+    @rule(most=st.integers(1, 9))
+    def tidy(self, most: int) -> None:
+        assert self.catalogue.tidy(most) == bool(self.catalogue._documents.left)
 
     @rule(account=st.sampled_from(ACCOUNTS), online=st.booleans())
     def set_online(self, account: int, online: bool) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from index_server.hits import UNTOLD_WAIT_S, best_sources, packed_hit
 from index_server.online import Online, Visitor
 from index_server.search.catalogue import Catalogue
-from index_server.search.documents import PARTIAL, Copy
+from index_server.search.copies import PARTIAL, Copy
 from index_server.search.found import Found
 from index_server.searching import hear_receipt
 from index_server.speeds import TAKERS, Speeds

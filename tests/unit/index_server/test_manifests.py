@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from index_server import store
+from index_server import manifests, store
 from index_server.manifests import STEP, Manifests
 from index_server.search.catalogue import Catalogue
 from index_server.search.query import parse_search_untrusted
@@ -274,3 +274,20 @@ async def test_a_number_that_stands_twice_is_no_message(tmp_path: Path) -> None:
     async with filled(tmp_path / "index.sqlite") as place:
         with pytest.raises(BadMessage):
             await place.manifests.publish(place.account, publish(EMPTY_MANIFEST, offers(1, 1)))
+
+
+async def test_what_nobody_offers_any_more_is_forgotten_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifests, "TIDY_EVERY_S", 0)
+    async with filled(tmp_path / "index.sqlite") as place:
+        await place.manifests.publish(place.account, publish(EMPTY_MANIFEST, offers(*range(STEP + 2))))
+        await place.manifests.publish(place.account, publish(EMPTY_MANIFEST, offers(7), reset=True))
+        assert (len(place.catalogue), place.found("wu")) == (1, 1)
+        assert place.catalogue.frequency("wu") == STEP + 2, "the others may come back"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(place.manifests.tidy_often)
+            while place.catalogue.frequency("wu") > 1:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert place.found("wu") == 1

@@ -80,7 +80,7 @@ def test_a_field_that_has_no_short_test_is_checked_by_its_own_function() -> None
     class Made:
         pass
 
-    loader = quick_loader(Made, [("one", object, lambda value: value + 1)], BadMessage, lambda _: None)
+    loader = quick_loader(Made, [("one", object, lambda value: value + 1)], BadMessage, lambda _: [])
     assert loader([1]).one == 2
 
 
