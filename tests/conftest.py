@@ -61,10 +61,21 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 3 // 2
 
 
+def _spread(items: list[pytest.Item]) -> None:
+    """Put the tests that wait between those that compute: side by side, they would all wait at the end."""
+    groups: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        groups[item.path.parent.name == "sockets"].append(item)
+    at = {item: place / len(group) for group in groups.values() for place, item in enumerate(group)}
+    items.sort(key=at.__getitem__)
+
+
 # --- hangs -----------------------------------------------------------------------------------------------
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _spread(items)
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             # Hypothesis takes the exception of a timeout for a finding, and looks for a smaller one for ever.

@@ -87,6 +87,14 @@ def file_id_of(data: bytes) -> str:
     return format_file_id(hasher.finish().file_id)
 
 
+def check_complete(view: DownloadView) -> None:
+    """A download is complete, and on the disk as it should be."""
+    assert view.state is DownloadState.COMPLETE, f"{view.name} is {view.state}: {view.problem}"
+    data = Path(view.target).read_bytes()
+    assert view.file == file_id_of(data), f"{view.target} is not what was asked for"
+    assert (view.size, view.done_bytes) == (len(data), len(data))
+
+
 @dataclass
 class Person:
     """Somebody with an engine. `face` is that of the running one, so it changes with a restart."""
@@ -159,9 +167,7 @@ class Person:
         view = await self.sees(
             number, lambda view: view.state is DownloadState.COMPLETE, f"download {number} complete"
         )
-        data = Path(view.target).read_bytes()
-        assert view.file == file_id_of(data), f"{view.target} is not what was asked for"
-        assert (view.size, view.done_bytes) == (len(data), len(data))
+        check_complete(view)
         return view
 
     async def finished_folder(self, number: int) -> DownloadView:
@@ -172,7 +178,7 @@ class Person:
         views = await self.face.downloads_in(number)
         assert (whole.files, whole.files_done) == (len(views), len(views))
         for view in views:
-            await self.finished(view.id)
+            check_complete(view)
         return whole
 
     async def fetches(self, what: ResultView | str, target: str | None = None) -> DownloadView:

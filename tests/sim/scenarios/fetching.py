@@ -27,7 +27,7 @@ async def one_shares_another_searches_and_gets(world: World) -> None:
 async def three_give_at_once_and_each_gives_something(world: World) -> None:
     await world.index()
     for name in ("bob", "carol", "dave"):
-        await world.person(name, {MUSIC_PATH: MUSIC}, upload_rate=512)
+        await world.person(name, {MUSIC_PATH: MUSIC}, upload_rate=160)  # two alone would take 7 s
     alice = await world.person("alice")
     found = await alice.finds("blue monday", sources=3)
     begun = await alice.begins(found)

@@ -170,7 +170,7 @@ async def files_that_nobody_has_hashed_yet_come_all_the_same(world: World) -> No
 @scenario(Kind.SIMULATED)
 async def a_folder_waits_in_the_queue_like_any_download(world: World) -> None:
     await world.index()
-    await world.person("bob", FILES, upload_slots=1, upload_rate=64)
+    await world.person("bob", FILES, upload_slots=1, upload_rate=256)
     people = [await world.person(name) for name in ("alice", "carol")]
     begun = []
     for person in people:
