@@ -166,6 +166,7 @@ async def _opened(folder: Path) -> AsyncIterator[tuple[Database, Manifests, Cata
         snapshot = SnapshotFile(folder / "catalogue.snapshot", threads=True)
         manifests = Manifests(database, catalogue, snapshot, offers_max=10 * FILES_OF_ONE)
         await manifests.start()
+        gc.freeze()  # as the server does
         yield database, manifests, catalogue
 
 
