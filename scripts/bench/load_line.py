@@ -60,10 +60,11 @@ def read_hits_cheaply() -> None:
 class Ended(Exception):
     """The connection is over."""
 
-    def __init__(self, code: CloseCode | None, text: str) -> None:
+    def __init__(self, code: CloseCode | None, text: str, retry_after_s: int = 0) -> None:
         """`code`: None if it was lost without a word."""
         super().__init__(text)
         self.code = code
+        self.retry_after_s = retry_after_s
 
 
 class Line:
@@ -137,7 +138,7 @@ class Line:
                 if self.greeted is not None:
                     self.greeted()
             elif isinstance(event, Closed):
-                raise Ended(event.code, event.text)
+                raise Ended(event.code, event.text, event.retry_after_s)
 
 
 def dial(static: NoiseStatic, address: str, host: str, port: int, expected: NodeId) -> Line:

@@ -88,7 +88,8 @@ class Stay:
         held_s = now - self._online_at if self._online_at is not None else 0.0
         self._online_at = None
         if crowd.returning:
-            self._later(self._backoff.delay_s(held_s, crowd.rng.random()), self.connect)
+            delay_s = self._backoff.delay_s(held_s, crowd.rng.random(), ended.retry_after_s)
+            self._later(delay_s, self.connect)
 
     def _later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Unless somebody else has this place by then."""
