@@ -20,7 +20,7 @@ from index_server import logs, restart, words
 from index_server.admin.commands import admin, restore
 from index_server.admin.serving import serve_operator
 from index_server.config import Config, Seconds, default_text, flag_of, keys, load_config, meanings
-from index_server.server import DATABASE_FILE, IndexServer, claim_folder, open_server, server_identity
+from index_server.server import DATABASE_FILE, claim_folder, open_server, server_identity
 from index_server.smoke import smoke
 from p2pshare.errors import LocalTrouble
 from p2pshare.transport import discover
@@ -32,6 +32,10 @@ EXIT_USAGE = 2  # also what click uses
 HOT_RESTART = getattr(signal, "SIGHUP", None)  # Windows has none
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *((HOT_RESTART,) if HOT_RESTART is not None else ()))
 FILES_BESIDES_CONNECTIONS = 64  # the database, the log, connections that are just being refused or tested
+PASS_EVERY_S = 1.0
+PASSES_BETWEEN = (
+    3_600  # short passes of the garbage collector between two whole ones, which take 0.3 s and more
+)
 
 EPILOG = """
 \b
@@ -131,7 +135,7 @@ async def _run(config: Config) -> list[int]:
                 click.echo("\n".join(words.started(config, invite, server.port)))
                 sys.stdout.flush()
                 log.info("started", port=server.port)
-                nursery.start_soon(_set_catalogue_aside, server)
+                nursery.start_soon(_keep_passes_short)
                 async for number in signals:
                     if number == HOT_RESTART:
                         problem = await trio.to_thread.run_sync(restart.start_problem, restart.own_command())
@@ -146,13 +150,19 @@ async def _run(config: Config) -> list[int]:
     return kept
 
 
-async def _set_catalogue_aside(server: IndexServer) -> None:
-    """Keep the garbage collector from looking at the catalogue: a pass took 0.1 s at 300,000 names, and comes
-    often while it grows."""
-    gc.freeze()  # its lists and dictionaries, still empty; what is in them is mostly no garbage collector's
-    await server.filled.wait()
-    gc.collect()
-    gc.freeze()
+async def _keep_passes_short() -> None:
+    """Set aside what lives long, so that the garbage collector does not look at it again and again.
+
+    With 5,000 people a pass took 0.3 s, one came every few seconds, and nobody was served meanwhile. What
+    becomes garbage later and holds itself stays until the next whole pass; connections do not.
+    """
+    while True:
+        for _ in range(PASSES_BETWEEN):
+            gc.collect(1)
+            gc.freeze()
+            await trio.sleep(PASS_EVERY_S)
+        gc.unfreeze()
+        gc.collect()
 
 
 def _allow_files(connections: int) -> None:

@@ -198,7 +198,9 @@ class Channel:
     def _finish(self, ending: Disconnected) -> None:
         if self.ending is not None:
             return
-        self.ending = ending
+        # Without the frames that it came through: they hold this channel, and only a pass of the garbage
+        # collector would find the two.
+        self.ending = ending = Disconnected(str(ending), ending.code, ending.retry_after_s)
         if self._over is not None:
             self._over.set()
         if self._to_inbox is not None:

@@ -57,6 +57,7 @@ class QuietChannel(Channel):
             if self.ending is None:
                 with trio.CancelScope(shield=True):  # bounded by FAREWELL_S
                     await self.aclose(code, text)
+            del self._hear  # it holds whoever holds this channel
 
     def close_soon(self, code: CloseCode, text: str = "", retry_after_s: int = 0) -> None:
         """Say farewell without waiting for it: `attend` returns when it is out, or nearly at once."""
