@@ -13,6 +13,7 @@ MIB = 1 << 20
 WARM_UP = 1 / 3  # of a soak: until the memory of a program is what its work needs
 GROWTH_MAX = 0.02  # of the memory, over the rest of the soak ...
 GROWTH_BYTES_MAX = 8 * MIB  # ... or this much, if that is more: what an allocator breathes
+OFFER_BYTES = 106  # of one that the server keeps, by state.py: people who come for the first time bring some
 EXPECTED = {"OFFLINE", "UNREACHABLE"}  # reasons of honest refusals: people leave, and have closed ports
 MARKER = "<!-- capacity -->"
 
@@ -48,26 +49,32 @@ class Growth:
 
     bytes_at_first: float
     bytes_at_last: float
+    more_offers: float
+    """How many more it keeps than at first."""
 
     @property
     def flat(self) -> bool:
-        grown = self.bytes_at_last - self.bytes_at_first
+        grown = self.bytes_at_last - self.bytes_at_first - OFFER_BYTES * self.more_offers
         return grown <= max(GROWTH_BYTES_MAX, GROWTH_MAX * self.bytes_at_first)
 
     def __str__(self) -> str:
         verdict = "flat" if self.flat else "GROWING"
-        return f"{self.bytes_at_first / MIB:.1f} MiB, then {self.bytes_at_last / MIB:.1f}: {verdict}"
+        return (
+            f"{self.bytes_at_first / MIB:.1f} MiB, then {self.bytes_at_last / MIB:.1f}"
+            f" with {self.more_offers:,.0f} more offers: {verdict}"
+        )
 
 
-def growth(samples: Sequence[float]) -> Growth:
-    """Of samples of the memory at equal distances, at least six. The warm-up does not count.
+def growth(samples: Sequence[float], more_offers: int = 0) -> Growth:
+    """Of samples of the memory at equal distances, at least six. The warm-up does not count. `more_offers`
+    came over the whole time, evenly.
 
     A straight line through the rest, by the medians of its two halves: one peak does not tilt it.
     """
     warm = samples[int(len(samples) * WARM_UP) :]
     half = len(warm) // 2
     early, late = statistics.median(warm[:half]), statistics.median(warm[half:])
-    return Growth(early - (late - early) / 2, late + (late - early) / 2)
+    return Growth(early - (late - early) / 2, late + (late - early) / 2, more_offers * (1 - WARM_UP))
 
 
 def rows(phase: str, tally: Tally, seconds: float, cpu_s: float | None = None) -> list[Row]:

@@ -149,6 +149,7 @@ class Stay:
                 self._later(wait_s, lambda: self.publish_missing(then, anew=True))
                 return
             tally.counts["offers published"] += add
+            tally.counts["more offers"] += add - remove
             if then is not None:
                 then()
 

@@ -42,6 +42,12 @@ def test_memory_that_grows_slowly_all_the_time_is_not_flat() -> None:
     assert "GROWING" in str(found)
 
 
+def test_memory_that_grows_with_what_people_offer_is_flat() -> None:
+    samples = [300 * MIB + second * MIB / 30 for second in range(900)]
+    assert growth(samples, more_offers=300_000).flat
+    assert not growth(samples, more_offers=30_000).flat
+
+
 def test_growth_while_the_program_warms_up_does_not_count() -> None:
     assert growth([100 * MIB + min(second, 250) * MIB for second in range(900)]).flat
 
