@@ -29,7 +29,7 @@ from client.engine.network.peers import PeerLink
 from client.engine.offload import Threads
 from client.engine.status import DownloadState
 from p2pshare.errors import CloseCode, Disconnected, LocalTrouble, Reason
-from p2pshare.hashing import piece_count, piece_span, whole_file_hashes
+from p2pshare.hashing import piece_span, whole_file_hashes
 from p2pshare.identity import NodeId
 from p2pshare.limits import FETCHES_OPEN_MAX
 from p2pshare.limits import PIECE_BYTES_MIN as PIECE
@@ -468,8 +468,11 @@ async def test_a_last_answer_before_everything_is_there_ends_the_connection(
 
 
 @asynccontextmanager
-async def two_connections(here: World, song: bytes, further: Giver) -> AsyncIterator[TwoConnections]:
-    """A download that has just begun to use a second connection to its only source."""
+async def two_connections(
+    here: World, song: bytes, further: Giver, *, main_gives: int
+) -> AsyncIterator[TwoConnections]:
+    """A download that has just begun to use a second connection to its only source. Over the first one come so
+    many more pieces."""
     main = Giver(song)
     main.more_to_come = trio.Semaphore(1)
     async with here.giver(1, main) as one, here.giver(1, further) as two:
@@ -481,7 +484,7 @@ async def two_connections(here: World, song: bytes, further: Giver) -> AsyncIter
             (supplier,) = download.suppliers.values()
             assert supplier._paths is not None
             supplier._paths.add(PeerLink(two, "giver 1", "direct"))
-            for _ in range(piece_count(len(song), PIECE)):
+            for _ in range(main_gives):
                 main.more_to_come.release()
             yield TwoConnections(download, supplier, one, two)
             nursery.cancel_scope.cancel()
@@ -503,7 +506,7 @@ async def test_whoever_lies_over_one_of_several_connections_loses_them_all(
     song = content("song", pieces=200)
     liar = Giver(song)
     liar.spoil = lambda piece, data: b"lies" + data[4:]
-    async with world(tmp_path) as here, two_connections(here, song, liar) as both:
+    async with world(tmp_path) as here, two_connections(here, song, liar, main_gives=50) as both:
         await both.further.over.wait()
         await both.main.over.wait()
         while both.supplier.state != "lied":
@@ -518,7 +521,7 @@ async def test_what_was_asked_over_a_connection_that_ended_is_asked_over_another
     song = content("song", pieces=200)
     muddler = Giver(song)
     muddler.spoil = lambda piece, data: data + b"more"
-    async with world(tmp_path) as here, two_connections(here, song, muddler) as both:
+    async with world(tmp_path) as here, two_connections(here, song, muddler, main_gives=200) as both:
         await both.further.over.wait()
         while both.download.record.state is not DownloadState.COMPLETE:
             await trio.lowlevel.checkpoint()
