@@ -471,8 +471,10 @@ async def test_a_last_answer_before_everything_is_there_ends_the_connection(
 async def two_connections(
     here: World, song: bytes, further: Giver, *, main_gives: int
 ) -> AsyncIterator[TwoConnections]:
-    """A download that has just begun to use a second connection to its only source. Over the first one come so
-    many more pieces."""
+    """A download that has just begun to use a second connection to its only source.
+
+    Over the first one it gets so many more pieces.
+    """
     main = Giver(song)
     main.more_to_come = trio.Semaphore(1)
     async with here.giver(1, main) as one, here.giver(1, further) as two:
