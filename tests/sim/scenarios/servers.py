@@ -91,10 +91,10 @@ async def a_nick_that_looks_like_another_is_refused_in_words(world: World) -> No
 @scenario()
 async def two_servers_are_searched_as_one(world: World) -> None:
     await world.index("north")
-    await world.person("bob", {MAP_PATH: MAP}, upload_rate=1536)
+    await world.person("bob", {MAP_PATH: MAP}, upload_rate=256)  # so that neither gives everything alone
     north = world.invites.pop()
     await world.index("south")
-    await world.person("carol", {MAP_PATH: MAP}, upload_rate=1536)
+    await world.person("carol", {MAP_PATH: MAP}, upload_rate=256)
     world.invites.append(north)
     alice = await world.person("alice")
     found = await alice.finds("atlas", sources=2)
